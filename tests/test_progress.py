@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -74,6 +75,17 @@ def test_a_bar_shows_the_number_of_finished_items_and_the_state(capsys: pytest.C
     with console.bar("check", 18, transient=False) as bar:
         bar.update(7, 18, "epoch 1/2")
     assert re.search(r"check.* 7/18 .*epoch 1/2", capsys.readouterr().err)
+
+
+def test_bar_on_a_terminal_leaves_standard_output_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    """What a command prints while a bar is shown goes to standard output, also if that is a file."""
+    console = Console()
+    console._rich._force_terminal = True
+    with console.bar("assess", 2):
+        sys.stdout.write("an answer\n")
+    captured = capsys.readouterr()
+    assert captured.out == "an answer\n"
+    assert "an answer" not in captured.err
 
 
 def test_the_console_is_a_public_name() -> None:

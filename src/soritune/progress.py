@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -52,6 +53,8 @@ class Bar:
     def update(self, done: float, total: float | None = None, state: str = "") -> None:
         """Sets the number of finished items, their total, and a short text beside the bar."""
         self._progress.update(self._task, completed=done, total=total, state=state)
+        if self._lines is not None:
+            self._lines.reach(done)
 
 
 class ProgressLines:
@@ -72,7 +75,11 @@ class ProgressLines:
 
     def add(self, count: float) -> None:
         """Adds finished items, or parts of them."""
-        self._done += count
+        self.reach(self._done + count)
+
+    def reach(self, done: float) -> None:
+        """Sets the number of finished items."""
+        self._done = done
         now = self._clock()
         if now - self._shown >= LINE_EVERY_S:
             self._shown = now
@@ -143,7 +150,14 @@ class Console:
         disable = self.quiet or not self._rich.is_terminal
         if disable and label in _STAGES:
             self.message(f"{_STAGES[label]} …", style="dim")
-        with Progress(*columns, console=self._rich, disable=disable, transient=transient) as progress:
+        # What a command prints meanwhile stays on standard output unless both are the same terminal.
+        with Progress(
+            *columns,
+            console=self._rich,
+            disable=disable,
+            transient=transient,
+            redirect_stdout=sys.stdout.isatty(),
+        ) as progress:
             shows_lines = lines and disable and not self.quiet and total is not None
             yield Bar(
                 progress,

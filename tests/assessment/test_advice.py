@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 from tests.assessment.made_output import FIRST, read, spoken
 
 from soritune.assessment.advice import first_advice, letter_of
-from soritune.assessment.expected import expected_of_text
+from soritune.assessment.expected import expected_of_phones, expected_of_text
 from soritune.assessment.verdicts import PhoneVerdict
 from soritune.korean import KOREAN
 
@@ -86,3 +88,31 @@ def test_missing_onset_is_not_called_a_final() -> None:
         )
         assert advice is not None
         assert advice["id"] == name
+
+
+def test_words_that_were_not_heard_come_before_phones() -> None:
+    text = "우리 같이 미술관, 갈까요?"
+    expected = expected_of_text(text, spoken(read(text)), FIRST, 0)
+    judged = [PhoneVerdict("substitution", "GG", 0.0, ())] * len(expected.phones)
+    advice = first_advice(expected, judged, [1])
+    assert advice is not None
+    assert (advice["id"], advice["word"], expected.phones[advice["phone"]].word) == ("word-not-heard", 1, 1)
+    assert advice["ko"].startswith("낱말 '같이'가 들리지 않았어요.")
+    assert advice["en"].startswith("The word '같이' was not heard;")
+    two = first_advice(expected, judged, [1, 2])
+    assert two is not None
+    assert "'같이', '미술관'이 들리지" in two["ko"]
+    assert "The word '같이' and the word '미술관' were not heard" in two["en"]
+
+
+def test_word_of_a_number_is_named_as_it_is_read() -> None:
+    phones = ["S", "E", "|", "S", "I", "E", "|", "G", "A", "iO"]
+    read_as = replace(
+        expected_of_phones(phones, FIRST), words=("세", "시에", "가요"), written=("3시에", "3시에", "가요.")
+    )
+    names = [first_advice(read_as, [CORRECT] * 8, [word]) for word in range(3)]
+    assert [advice["ko"].split(" 들리지")[0] for advice in names if advice is not None] == [
+        "낱말 '세'가",
+        "낱말 '시에'가",
+        "낱말 '가요'가",
+    ]

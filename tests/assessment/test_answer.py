@@ -12,6 +12,7 @@ from soritune.assessment.answer import PhoneOutput, Recording, Request, assess, 
 from soritune.assessment.limits import limited
 from soritune.assessment.thresholds import packaged_thresholds
 from soritune.assessment.timing import Interval, Tiers
+from soritune.assessment.variants import AcceptedVariants, WordVariant
 from soritune.audio.quality import Quality
 from soritune.errors import TaskError
 from soritune.korean import ARPABET, KOREAN, WORD_BOUNDARY
@@ -48,6 +49,8 @@ def test_hierarchy_of_text_words_syllables_and_phones(labels: tuple[str, ...]) -
         "deletion": 0,
         "unclear": 0,
         "insertion": 0,
+        "words": 3,
+        "words_not_heard": 0,
     }
     assert result["scores"] is None
     assert result["advice"] is None
@@ -101,6 +104,10 @@ def test_outcome_is_a_code_with_a_reason(recording: Recording, outcome: str) -> 
     assert result["outcome"] == outcome
     assert result["assessable"] == (outcome == "assessed")
     assert (result["reason"] is None) == (outcome == "assessed")
+    assert (result["reason_text"] is None) == (outcome == "assessed")
+    if outcome != "assessed":
+        assert result["reason_text"]["en"] == result["reason"]
+        assert "{" not in result["reason_text"]["ko"] != result["reason"]
     assert (result["words"] is None) == (outcome != "assessed")
 
 
@@ -149,6 +156,7 @@ def test_unreadable_recording() -> None:
         "does not exist",
         None,
     )
+    assert "녹음 파일을 읽을 수 없습니다" in result["reason_text"]["ko"]
 
 
 def test_pauses_and_rates_by_hand() -> None:
@@ -176,3 +184,78 @@ def test_only_too_few_frames_are_too_short() -> None:
         assess(Request(phones=["N", "[PAD]"]), GOOD, output, THRESHOLDS)
     with limited(10, lambda: False), pytest.raises(TaskError, match="send shorter parts"):
         assess(Request(phones=read(TEXT)), GOOD, output, THRESHOLDS)
+
+
+def phones_of(word: dict[str, Any]) -> list[dict[str, Any]]:
+    return [phone for syllable in word["syllables"] for phone in syllable["phones"]]
+
+
+@pytest.mark.parametrize("number", range(4))
+def test_word_that_was_not_spoken_is_named_and_leaves_its_neighbours_right(number: int) -> None:
+    text = "주말에 우리 같이 미술관"
+    said = text.split()
+    del said[number]
+    result = answer(text, output_of(read(" ".join(said))))
+    assert [word["kind"] for word in result["words"]] == [
+        "not-heard" if at == number else "heard" for at in range(4)
+    ]
+    for at, word in enumerate(result["words"]):
+        assert {phone["kind"] for phone in phones_of(word)} == {"deletion" if at == number else "correct"}
+        assert (word["start_s"] == word["end_s"]) == (at == number)
+    assert [phone["index"] for word in result["words"] for phone in phones_of(word)] == list(
+        range(result["counts"]["phones"])
+    )
+    assert result["counts"]["deletion"] == len(phones_of(result["words"][number]))
+    assert (result["counts"]["words"], result["counts"]["words_not_heard"]) == (4, 1)
+    assert result["insertions"] == []
+    assert (result["advice"]["id"], result["advice"]["word"]) == ("word-not-heard", number)
+    starts = [word["start_s"] for word in result["words"]]
+    assert starts == sorted(starts)
+
+
+def test_insertion_after_a_missing_word_has_its_number_in_the_whole_text() -> None:
+    said = read("주말에 우리 미술관")
+    said[-1:-1] = ["S", "EU"]
+    result = answer("주말에 우리 같이 미술관", output_of(said))
+    last = phones_of(result["words"][3])
+    assert {insertion["before"] for insertion in result["insertions"]} <= {
+        last[-1]["index"],
+        last[-1]["index"] + 1,
+    }
+    assert result["insertions"] != []
+
+
+def test_word_of_one_phone_that_is_missing_was_not_heard() -> None:
+    text = "같이 이 길로"
+    result = answer(text, output_of(read("같이 길로")))
+    assert [word["kind"] for word in result["words"]] == ["heard", "not-heard", "heard"]
+
+
+def test_word_variant_is_expected_where_it_was_spoken() -> None:
+    variants = AcceptedVariants(words={"네가": (WordVariant("니가", "입말"),)})
+    text, said = "어제 네가, 그리고 네가 했어", "어제 니가 그리고 네가 했어"
+    output = output_of(read(said))
+    plain = answer(text, output)
+    assert plain["counts"]["substitution"] == 1
+    result = assess(Request(text=text), GOOD, output, THRESHOLDS, variants=variants)
+    assert result["counts"]["correct"] == result["counts"]["phones"]
+    assert [word["text"] for word in result["words"]] == ["어제", "네가,", "그리고", "네가", "했어"]
+    assert [word["spoken"] for word in result["words"]][1] == "니가"
+    assert [word["variant"] for word in result["words"]] == [
+        None,
+        {"word": "니가", "reason": "입말"},
+        None,
+        None,
+        None,
+    ]
+    other = AcceptedVariants(words={"가": (WordVariant("거", ""),)})
+    result = assess(Request(text=text), GOOD, output, THRESHOLDS, variants=other)
+    assert result["counts"]["substitution"] == 1, "a part of a word is not the word"
+
+
+def test_warning_about_latin_letters_is_in_every_answer() -> None:
+    result = answer("TV 좋아요", output_of(read("티비 좋아요")))
+    assert [warning["code"] for warning in result["warnings"]] == ["latin-letters"]
+    assert answer(TEXT, output_of(read(TEXT)))["warnings"] == []
+    missing = unreadable(Request(text="TV"), GOOD, THRESHOLDS, "does not exist")
+    assert len(missing["warnings"]) == 1

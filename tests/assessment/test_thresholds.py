@@ -4,7 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from soritune.assessment.thresholds import load_thresholds, packaged_thresholds, write_thresholds
+from soritune.assessment.thresholds import (
+    Thresholds,
+    load_thresholds,
+    packaged_thresholds,
+    write_thresholds,
+)
 from soritune.errors import TaskError
 
 
@@ -39,7 +44,8 @@ def test_written_file_is_read_back_and_the_key_of_newer_files_is_optional(tmp_pa
     ("text", "message"),
     [
         ("- 1", "are not a mapping"),
-        ("name: x", "origin: missing"),
+        ("name: x", "have no origin, phone_log_probability"),
+        ("phone_log_probability: 3", "phone_log_probability: must be less than or equal to 0"),
         ("{", "not valid YAML: line 1, column 2"),
         ("phone_log_probabilty: -3", "did you mean 'phone_log_probability'"),
     ],
@@ -53,3 +59,24 @@ def test_faulty_file_is_refused(tmp_path: Path, text: str, message: str) -> None
 def test_missing_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(TaskError, match="cannot be read"):
         load_thresholds(tmp_path / "none.yaml")
+
+
+def test_file_with_some_keys_has_the_others_of_the_model(tmp_path: Path) -> None:
+    base = packaged_thresholds("ko-base")
+    assert base is not None
+    path = tmp_path / "strict.yaml"
+    path.write_text("phone_log_probability: -3\n", encoding="utf-8")
+    mine = load_thresholds(path, base)
+    changed = {key for key, value in mine.to_json().items() if value != base.to_json()[key]}
+    assert changed == {"name", "origin", "phone_log_probability"}
+    assert (mine.name, mine.phone_log_probability) == ("strict", -3)
+    assert mine.origin.startswith(base.origin)
+    assert "strict.yaml: phone_log_probability -3" in mine.origin
+    with pytest.raises(TaskError, match="only for a model that has thresholds of its own"):
+        load_thresholds(path)
+
+
+def test_every_key_is_documented() -> None:
+    text = (Path(__file__).parents[2] / "docs/assessment.md").read_text(encoding="utf-8")
+    table = text.split("### Thresholds")[1].split("| key |")[1].split("\n\n")[0]
+    assert [key for key in Thresholds.model_fields if f"`{key}`" not in table] == []

@@ -10,7 +10,7 @@ import pytest
 import soundfile
 
 from soritune.corpus.manifest import Manifest
-from soritune.corpus.unmeasured import load_rows
+from soritune.corpus.unmeasured import TableColumns, load_rows
 from soritune.errors import ManifestError
 
 
@@ -53,6 +53,30 @@ def test_table_of_korean_excel_is_read(folder: Path) -> None:
     (folder / "목록.csv").write_bytes("파일명,화자\na.wav,김\nb.wav,이\n".encode("cp949"))
     rows = load_rows(folder / "목록.csv")
     assert [(row.speaker, row.duration_s) for row in rows] == [("김", 1.0), ("이", 0.25)]
+
+
+@pytest.mark.parametrize("name", ["학생", "학습자", "이름", "학생 이름"])
+def test_learners_of_a_table_are_found_and_its_columns_are_reported(folder: Path, name: str) -> None:
+    (folder / "명단.csv").write_bytes(f"{name},파일,문장,비고\n민수,a.wav,가요,숙제\n".encode("cp949"))
+    reports: list[TableColumns] = []
+    (row,) = load_rows(folder / "명단.csv", report=reports.append)
+    assert (row.speaker, row.text, row.extra) == ("민수", "가요", {"비고": "숙제"})
+    assert reports == [
+        TableColumns("명단.csv", {name: "speaker", "파일": "audio", "문장": "text"}, ("비고",))
+    ]
+
+
+def test_named_column_replaces_the_usual_one(folder: Path) -> None:
+    (folder / "t.csv").write_text("번호,화자,file\n7,김,a.wav\n", encoding="utf-8")
+    assert [row.speaker for row in load_rows(folder / "t.csv", fields={"speaker": "번호"})] == ["7"]
+    with pytest.raises(ManifestError, match="no column 없음"):
+        load_rows(folder / "t.csv", fields={"speaker": "없음"})
+
+
+def test_named_field_of_a_list(folder: Path) -> None:
+    for given in ({}, {"duration_s": 0.5}):
+        file = lines(folder / "rows.jsonl", {"id": "1", "audio": "a.wav", "who": "kim", **given})
+        assert [row.speaker for row in load_rows(file, fields={"speaker": "who"})] == ["kim"]
 
 
 def test_root_replaces_the_folder_of_the_list(folder: Path, tmp_path: Path) -> None:

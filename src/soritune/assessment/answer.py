@@ -7,7 +7,7 @@ from which they could be learnt.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -20,11 +20,13 @@ from soritune.assessment.expected import (
     expected_of_phones,
     expected_of_text,
 )
+from soritune.assessment.missing_words import missing_words
+from soritune.assessment.reasons import reason_text, text_warnings
 from soritune.assessment.reductions import reduction_titles
 from soritune.assessment.relatedness import Relatedness, relatedness
 from soritune.assessment.thresholds import Thresholds
 from soritune.assessment.timing import DIGITS, FrameTimes, Interval, Tiers
-from soritune.assessment.variants import Variants
+from soritune.assessment.variants import AcceptedVariants
 from soritune.assessment.verdicts import ERRORS, Insertion, PhoneVerdict, verdicts
 from soritune.audio.quality import Quality
 from soritune.errors import TaskError, TextError
@@ -85,11 +87,17 @@ class PhoneOutput:
 
 
 class _Refused(Exception):  # noqa: N818  (an outcome, not an error)
-    """The recording cannot be assessed."""
+    """The recording cannot be assessed.
 
-    def __init__(self, outcome: Outcome, reason: str) -> None:
-        super().__init__(reason)
-        self.outcome, self.reason = outcome, reason
+    Args:
+        outcome: the code.
+        key: of the reason; None is that of the outcome.
+        facts: what the reason states.
+    """
+
+    def __init__(self, outcome: Outcome, key: str | None = None, **facts: Any) -> None:
+        super().__init__(outcome)
+        self.outcome, self.reason = outcome, reason_text(key or outcome, **facts)
 
 
 def assess(
@@ -98,7 +106,7 @@ def assess(
     output: PhoneOutput,
     thresholds: Thresholds,
     *,
-    variants: Variants | None = None,
+    variants: AcceptedVariants | None = None,
 ) -> dict[str, Any]:
     """The answer for one recording, without the model's name (`inference/assessor.py` adds it).
 
@@ -110,7 +118,8 @@ def assess(
     relation: Relatedness | None = None
     try:
         _check_recording(recording, thresholds)
-        expected = _expected(request, recording, output, thresholds)
+        variants = variants or AcceptedVariants()
+        expected = _expected(request, recording, output, thresholds, variants)
         _check_length(len(expected.phones), recording, thresholds)
         relation = relatedness(expected, output.log_probabilities, output.labels, output.blank)
         facts["relatedness"] = None if relation is None else _rounded(relation._asdict())
@@ -121,32 +130,76 @@ def assess(
         except TaskError as error:
             if error.kind != TOO_SHORT:
                 raise
-            raise _Refused("too-short", str(error)) from error
+            raise _Refused("too-short", "too-few-frames", fault=str(error)) from error
     except _Refused as refusal:
-        return facts | {"assessable": False, "outcome": refusal.outcome, "reason": refusal.reason}
-    judged, insertions = verdicts(
-        expected, output.log_probabilities, output.labels, output.blank, path, thresholds, variants
-    )
-    tiers = expected.tiers(path, output.frames)
+        return facts | _not_assessed(refusal.outcome, refusal.reason)
+    shown = output.log_probabilities, output.labels, output.blank
+    missing, path = missing_words(expected, *shown, path, thresholds)
+    heard = expected.without(missing)
+    of_heard, insertions = verdicts(heard, *shown, path, thresholds, variants.phones)
+    tiers = heard.tiers(path, output.frames)
+    judged, times = _with_missing(expected, missing, of_heard, tiers)
+    not_heard = _not_heard(expected, judged)
+    numbers = [number for number, phone in enumerate(expected.phones) if phone.word not in missing]
     return facts | {
         "assessable": True,
         "outcome": "assessed",
-        "words": _word_parts(expected, judged, tiers),
-        "insertions": [_insertion(each, tiers) for each in insertions],
-        "counts": _counts(judged, insertions),
-        "fluency": fluency(tiers, len(expected.syllables)),
+        "words": _word_parts(expected, judged, times, not_heard),
+        "insertions": [_insertion(each, tiers, [*numbers, len(judged)]) for each in insertions],
+        "counts": _counts(judged, insertions)
+        | {"words": len(_words_of(expected)), "words_not_heard": len(not_heard)},
+        "fluency": fluency(tiers, len({phone.syllable for phone in heard.phones} - {None})),
         "scores": None,
-        "advice": first_advice(expected, judged),
+        "advice": first_advice(expected, judged, not_heard),
     }
+
+
+def _with_missing(
+    expected: Expected, missing: Collection[int], of_heard: Sequence[PhoneVerdict], tiers: Tiers
+) -> tuple[list[PhoneVerdict], list[Interval]]:
+    """A verdict and the times of every phone: those of a missing word are deletions without length."""
+    judged: list[PhoneVerdict] = []
+    times: list[Interval] = []
+    known = iter(zip(of_heard, tiers.phones, strict=True))
+    for phone in expected.phones:
+        if phone.word in missing:
+            at = times[-1].end_s if times else tiers.phones[0].start_s
+            judged.append(PhoneVerdict("deletion", None, 0.0, ((None, 1.0),)))
+            times.append(Interval(phone.symbol, at, at))
+        else:
+            verdict, interval = next(known)
+            judged.append(verdict)
+            times.append(interval)
+    return judged, times
+
+
+def _words_of(expected: Expected) -> dict[int, list[int]]:
+    """The numbers of the phones of each word."""
+    words: dict[int, list[int]] = {}
+    for number, phone in enumerate(expected.phones):
+        if phone.word is not None:
+            words.setdefault(phone.word, []).append(number)
+    return words
+
+
+def _not_heard(expected: Expected, judged: Sequence[PhoneVerdict]) -> list[int]:
+    """The words of which no phone was heard."""
+    return [
+        word
+        for word, numbers in _words_of(expected).items()
+        if all(judged[number].kind == "deletion" for number in numbers)
+    ]
+
+
+def _not_assessed(outcome: Outcome, reason: dict[str, str]) -> dict[str, Any]:
+    return {"assessable": False, "outcome": outcome, "reason": reason["en"], "reason_text": reason}
 
 
 def unreadable(request: Request, recording: Recording, thresholds: Thresholds, reason: str) -> dict[str, Any]:
     """The answer for a recording that could not be read."""
-    return _facts(request, recording, thresholds) | {
-        "assessable": False,
-        "outcome": "unreadable-audio",
-        "reason": reason,
-    }
+    return _facts(request, recording, thresholds) | _not_assessed(
+        "unreadable-audio", reason_text("unreadable-audio", fault=reason)
+    )
 
 
 def _facts(request: Request, recording: Recording, thresholds: Thresholds) -> dict[str, Any]:
@@ -168,6 +221,8 @@ def _facts(request: Request, recording: Recording, thresholds: Thresholds) -> di
         "assessable": False,
         "outcome": None,
         "reason": None,
+        "reason_text": None,
+        "warnings": text_warnings(None if request.phones is not None else request.text),
         "recording": audio,
         "language": None if language is None else {"code": language[0], "probability": round(language[1], 4)},
         "relatedness": None,
@@ -188,28 +243,25 @@ def _check_recording(recording: Recording, thresholds: Thresholds) -> None:
     """
     quality = recording.quality
     if recording.speech_s is not None and recording.speech_s < thresholds.least_speech_s:
-        raise _Refused(
-            "no-speech",
-            f"the recording has {recording.speech_s:.2f} s of speech; {thresholds.least_speech_s} s are needed, speak "
-            "after the recording has begun",
-        )
+        raise _Refused("no-speech", speech_s=f"{recording.speech_s:.2f}", least_s=thresholds.least_speech_s)
     if quality is None:
         return
     if quality.level_dbfs < thresholds.least_level_dbfs:
         raise _Refused(
             "too-quiet",
-            f"the recording is {-quality.level_dbfs:.0f} dB below full scale, and at most "
-            f"{-thresholds.least_level_dbfs:.0f} dB can be assessed; speak louder or nearer to the microphone",
+            below_db=f"{-quality.level_dbfs:.0f}",
+            most_db=f"{-thresholds.least_level_dbfs:.0f}",
         )
     if quality.clipped_share > thresholds.most_clipped_share:
-        raise _Refused(
-            "clipped",
-            f"{100 * quality.clipped_share:.1f} % of the samples are at full scale; lower the gain of the microphone",
-        )
+        raise _Refused("clipped", percent=f"{100 * quality.clipped_share:.1f}")
 
 
 def _expected(
-    request: Request, recording: Recording, output: PhoneOutput, thresholds: Thresholds
+    request: Request,
+    recording: Recording,
+    output: PhoneOutput,
+    thresholds: Thresholds,
+    variants: AcceptedVariants,
 ) -> Expected:
     """
     Raises:
@@ -219,7 +271,7 @@ def _expected(
     if request.phones is not None:
         return expected_of_phones(request.phones, output.labels, output.blank)
     if not request.text or not request.text.strip():
-        raise _Refused("no-text", "the recording has no text; give what the speaker was asked to say")
+        raise _Refused("no-text")
     try:
         return expected_of_text(
             request.text,
@@ -227,15 +279,16 @@ def _expected(
             output.labels,
             output.blank,
             lambda num_phones: _check_length(num_phones, recording, thresholds),
+            variants.words,
         )
     except TaskError as error:
         if error.kind == TOO_SHORT:
-            raise _Refused("too-short", str(error)) from error
+            raise _Refused("too-short", "too-few-frames", fault=str(error)) from error
         if error.kind == UNREADABLE_TEXT:
-            raise _Refused("text-not-readable", str(error)) from error
+            raise _Refused("text-not-readable", fault=str(error), text=request.text[:40]) from error
         raise
     except TextError as error:
-        raise _Refused("text-not-readable", str(error)) from error
+        raise _Refused("text-not-readable", fault=str(error), text=request.text[:40]) from error
 
 
 def _check_length(num_phones: int, recording: Recording, thresholds: Thresholds) -> None:
@@ -246,8 +299,9 @@ def _check_length(num_phones: int, recording: Recording, thresholds: Thresholds)
     if num_phones > thresholds.most_phones_per_s * recording.duration_s:
         raise _Refused(
             "too-short",
-            f"the text has {num_phones} phones and the recording {recording.duration_s:.2f} s, which is less "
-            f"than {thresholds.most_phones_per_s:g} phones per second need; it is too short for this text",
+            phones=num_phones,
+            duration_s=f"{recording.duration_s:.2f}",
+            most=f"{thresholds.most_phones_per_s:g}",
         )
 
 
@@ -261,10 +315,7 @@ def _check_language(recording: Recording, expected: Expected, thresholds: Thresh
     if language is None or any(phone.symbol not in KOREAN.symbols for phone in expected.phones):
         return
     if language[0] != "ko" and language[1] >= thresholds.least_language_probability:
-        raise _Refused(
-            "other-language",
-            f"the language of the recording is {language[0]} (probability {language[1]:.2f}), and the text is Korean",
-        )
+        raise _Refused("other-language", code=language[0], probability=f"{language[1]:.2f}")
 
 
 def _check_related(relation: Relatedness | None, thresholds: Thresholds) -> None:
@@ -277,23 +328,32 @@ def _check_related(relation: Relatedness | None, thresholds: Thresholds) -> None
     if relation.margin < thresholds.least_margin or relation.deviation < thresholds.least_deviation:
         raise _Refused(
             "unrelated-speech",
-            "the recording does not fit the text better than other texts of its length "
-            f"(margin {relation.margin:.2f}, at least {thresholds.least_margin}; deviation {relation.deviation:.1f}, "
-            f"at least {thresholds.least_deviation}); check that the right text was read",
+            margin=f"{relation.margin:.2f}",
+            least_margin=thresholds.least_margin,
+            deviation=f"{relation.deviation:.1f}",
+            least_deviation=thresholds.least_deviation,
         )
 
 
-def _word_parts(expected: Expected, judged: Sequence[PhoneVerdict], tiers: Tiers) -> list[dict[str, Any]]:
+def _word_parts(
+    expected: Expected,
+    judged: Sequence[PhoneVerdict],
+    intervals: Sequence[Interval],
+    not_heard: Collection[int],
+) -> list[dict[str, Any]]:
     """Words with their syllables and these with their phones."""
     words: list[dict[str, Any]] = []
     last: tuple[int | None, int | None] = (None, None)
-    for number, (phone, verdict, times) in enumerate(zip(expected.phones, judged, tiers.phones, strict=True)):
+    for number, (phone, verdict, times) in enumerate(zip(expected.phones, judged, intervals, strict=True)):
         if phone.word != last[0] or not words:
             index = phone.word
+            variant = None if index is None else expected.variants.get(index)
             words.append(
                 {
                     "text": None if index is None else (expected.written or expected.words)[index],
                     "spoken": None if index is None else expected.words[index],
+                    "kind": "not-heard" if index in not_heard else "heard",
+                    "variant": None if variant is None else variant._asdict(),
                     "start_s": times.start_s,
                     "end_s": times.end_s,
                     "errors": 0,
@@ -356,14 +416,15 @@ def _accepted_reason(verdict: PhoneVerdict) -> dict[str, str] | None:
     return {"ko": verdict.accepted, "en": verdict.accepted}
 
 
-def _insertion(insertion: Insertion, tiers: Tiers) -> dict[str, Any]:
+def _insertion(insertion: Insertion, tiers: Tiers, numbers: Sequence[int]) -> dict[str, Any]:
+    """An insertion; `numbers` are those of the phones that were heard, and the count of all."""
     at = (
         tiers.phones[insertion.before].start_s
         if insertion.before < len(tiers.phones)
         else tiers.phones[-1].end_s
     )
     return {
-        "before": insertion.before,
+        "before": numbers[insertion.before],
         "recognised": insertion.recognised,
         "letter": letter_of(insertion.recognised),
         "ipa": _IPA.get(insertion.recognised),

@@ -7,14 +7,15 @@ The form that fits the recording best is expected, so that no accepted form can 
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from soritune.assessment.alignment import Alignment, LogProbabilities, frames_needed, log_likelihood, viterbi
 from soritune.assessment.limits import check_stop
 from soritune.assessment.timing import FrameTimes, Interval, Tiers, phone_times, span
+from soritune.assessment.variants import WordVariant
 from soritune.errors import TaskError
 from soritune.korean import (
     ARPABET,
@@ -25,7 +26,7 @@ from soritune.korean import (
     pronounced_readings,
     written_words,
 )
-from soritune.korean.hangul import is_syllable
+from soritune.korean.hangul import composed, is_syllable
 
 CONTEXT = 8
 """Symbols on each side within which two accepted forms are compared."""
@@ -73,6 +74,23 @@ class Expected:
     """For each word, the word of the given text that it comes from."""
     alternatives: tuple[frozenset[str | None], ...] = ()
     """Per phone, what other accepted forms have in its place; None for a missing phone."""
+    variants: Mapping[int, WordVariant] = field(default_factory=dict)
+    """Word that is expected as another one than is written, by a file of variants → that one and the reason."""
+
+    def without(self, words: Collection[int]) -> Expected:
+        """The same without the phones of some words; the other phones keep their syllables and words."""
+        kept = [number for number, phone in enumerate(self.phones) if phone.word not in words]
+        symbols: list[str] = []
+        phones: list[ExpectedPhone] = []
+        for before, number in zip([None, *kept], kept, strict=False):
+            phone = self.phones[number]
+            has_boundary = (
+                before is not None and WORD_BOUNDARY in self.symbols[self.phones[before].at : phone.at]
+            )
+            symbols += [WORD_BOUNDARY, phone.symbol] if has_boundary else [phone.symbol]
+            phones.append(replace(phone, at=len(symbols) - 1))
+        alternatives = tuple(self.alternatives[number] for number in kept) if self.alternatives else ()
+        return replace(self, symbols=tuple(symbols), phones=tuple(phones), alternatives=alternatives)
 
     def may_be(self, number: int, symbol: str) -> bool:
         """Whether the standard accepts a symbol in the place of the phone with this number."""
@@ -195,6 +213,7 @@ def expected_of_text(
     labels: Sequence[str],
     blank: int,
     check_length: Callable[[int], None] = lambda num_phones: None,
+    word_variants: Mapping[str, Sequence[WordVariant]] | None = None,
 ) -> Expected:
     """The accepted pronunciation of a Korean text that fits the recording best.
 
@@ -205,6 +224,7 @@ def expected_of_text(
         blank: index of the blank.
         check_length: is called with the number of phones of the shortest reading, before any of them is compared with
             the recording; it may raise.
+        word_variants: words of the text that may be pronounced as others.
 
     Raises:
         TaskError: the model lacks Korean phones, or the recording is too short for the text.
@@ -222,6 +242,11 @@ def expected_of_text(
         )
     check_length(min(len(reading.phones()) for reading in readings))
     given = np.asarray(log_probabilities, dtype=np.float64)
+    names = text.split()
+    tokens, variants = _spoken_tokens(names, word_variants or {}, given, labels, blank)
+    read = " ".join(tokens)
+    if variants:
+        readings = pronounced_readings(read)
     best = max(readings, key=lambda reading: _fit(reading, given, labels, blank))
     picks = _spoken_picks(best, given, labels, blank)
     phones = best.phones(picks)
@@ -243,9 +268,50 @@ def expected_of_text(
         placed,
         tuple(syllable for syllable, _ in best.syllables),
         tuple(best.words),
-        tuple(written_words(text, best.words)),
+        tuple(written_words(read, best.words, names)),
         _alternatives(best, picks, symbols, positions, labels),
+        {
+            word: variants[token]
+            for word, token in enumerate(written_words(read, best.words, [str(n) for n in range(len(names))]))
+            if token in variants
+        },
     )
+
+
+def plain_word(token: str) -> str:
+    """A word of a text without its punctuation.
+
+    >>> plain_word("'네가',")
+    '네가'
+    """
+    return "".join(character for character in composed(token) if character.isalnum())
+
+
+def _spoken_tokens(
+    tokens: Sequence[str],
+    word_variants: Mapping[str, Sequence[WordVariant]],
+    given: LogProbabilities,
+    labels: Sequence[str],
+    blank: int,
+) -> tuple[list[str], dict[str, WordVariant]]:
+    """The words of a text in the accepted forms that fit best, word by word; and those that differ from the text, by
+    the number of the word as text."""
+    spoken, chosen = list(tokens), dict[str, WordVariant]()
+
+    def fit(words: Sequence[str]) -> float:
+        return max(_fit(reading, given, labels, blank) for reading in pronounced_readings(" ".join(words)))
+
+    best: float | None = None
+    for number, token in enumerate(tokens):
+        plain = plain_word(token)
+        for variant in word_variants.get(plain, ()):
+            check_stop()
+            best = fit(spoken) if best is None else best
+            other = [*spoken[:number], composed(token).replace(plain, variant.word), *spoken[number + 1 :]]
+            better = fit(other)
+            if better > best:
+                best, spoken, chosen[str(number)] = better, other, variant
+    return spoken, chosen
 
 
 def _symbols(
@@ -277,22 +343,22 @@ def _spoken_picks(
     current = ids_of(_symbols(text, picks, labels)[0], labels)
     path = viterbi(given, current, blank)
     for number, choice in enumerate(text.choices):
-        best, gain = 0, 0.0
+        best, most = 0, 0.0
         for pick in range(1, choice.count):
             check_stop()
             other = ids_of(_symbols(text, {**picks, number: pick}, labels)[0], labels)
-            better = _gain(given, current, other, path, blank)
-            if better > gain:
-                best, gain = pick, better
+            better = gain(given, current, other, path, blank)
+            if better > most:
+                best, most = pick, better
         if best:
             picks[number] = best
             chosen = ids_of(_symbols(text, picks, labels)[0], labels)
-            path = _aligned_anew(given, current, chosen, path, blank)
+            path = aligned_anew(given, current, chosen, path, blank)
             current = chosen
     return picks
 
 
-def _gain(
+def gain(
     given: LogProbabilities, current: Sequence[int], other: Sequence[int], path: Alignment, blank: int
 ) -> float:
     """How much more probable another form of a text is, in the window around the place where they differ."""
@@ -304,7 +370,7 @@ def _gain(
     return log_likelihood(frames, part, blank) - log_likelihood(frames, current[low:high], blank)
 
 
-def _aligned_anew(
+def aligned_anew(
     given: LogProbabilities, current: Sequence[int], other: Sequence[int], path: Alignment, blank: int
 ) -> Alignment:
     """The alignment of another form of a text: that of the current one, and a new one in the window."""

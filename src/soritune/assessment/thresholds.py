@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -52,19 +54,76 @@ class Thresholds(Settings):
         return self.model_dump()
 
 
+@dataclass(frozen=True, slots=True)
+class StatedThresholds:
+    """The thresholds that a file states: all of them, or some that replace those of a model."""
+
+    source: Path | Traversable
+    values: Mapping[str, Any]
+    """Each of them is valid."""
+
+    def over(self, base: Thresholds | None) -> Thresholds:
+        """These thresholds, and those of `base` for the keys that the file does not have. Without a `name` in the file
+        they are named after it, and without an `origin` it states what was changed.
+
+        Raises:
+            TaskError: keys are missing, and there is no base.
+        """
+        given = dict(self.values)
+        missing = [
+            key for key, known in Thresholds.model_fields.items() if known.is_required() and key not in given
+        ]
+        if missing and base is None:
+            raise TaskError(
+                f"the thresholds {self.source} have no {', '.join(missing)}; a file may leave out keys only for a "
+                "model that has thresholds of its own"
+            )
+        if base is None or not missing:
+            return Thresholds.model_validate(given)
+        changed = ", ".join(f"{key} {value}" for key, value in given.items() if key not in _TEXTS)
+        texts = {
+            "name": Path(self.source.name).stem,
+            "origin": f"{base.origin} Changed by {self.source.name}: {changed or 'nothing'}.",
+        }
+        return Thresholds.model_validate(base.to_json() | texts | given)
+
+
+_TEXTS = ("name", "origin")
+_VALID: Mapping[str, Any] = {
+    "name": "",
+    "origin": "",
+    **{key: 0.0 for key in Thresholds.model_fields if key not in _TEXTS},
+    "most_phones_per_s": 1.0,
+}
+"""Valid values, beside which the keys of an incomplete file are checked."""
+
+
 def packaged_thresholds(model: str) -> Thresholds | None:
     """The thresholds of a model of the package by the last part of its name, such as `tiny-ko`; None without a file."""
     source = files("soritune.assessment") / "thresholds" / f"{model}.yaml"
     return _read(source) if source.is_file() else None
 
 
-def load_thresholds(path: Path | str) -> Thresholds:
+def load_thresholds(path: Path | str, base: Thresholds | None = None) -> Thresholds:
     """Reads a file of thresholds.
+
+    Args:
+        path: of the file.
+        base: has the thresholds that the file leaves out; without it the file must have all.
+
+    Raises:
+        TaskError: a file that cannot be read, values that are not thresholds, or keys that are missing.
+    """
+    return read_stated(path).over(base)
+
+
+def read_stated(path: Path | str) -> StatedThresholds:
+    """Reads a file with all thresholds or some of them.
 
     Raises:
         TaskError: a file that cannot be read, or values that are not thresholds.
     """
-    return _read(Path(path))
+    return _stated(Path(path))
 
 
 def write_thresholds(path: Path | str, thresholds: Thresholds) -> None:
@@ -78,6 +137,10 @@ def write_thresholds(path: Path | str, thresholds: Thresholds) -> None:
 
 
 def _read(source: Path | Traversable) -> Thresholds:
+    return _stated(source).over(None)
+
+
+def _stated(source: Path | Traversable) -> StatedThresholds:
     try:
         content = yaml.safe_load(source.read_text(encoding="utf-8"))
     except yaml.YAMLError as error:
@@ -88,9 +151,11 @@ def _read(source: Path | Traversable) -> Thresholds:
         raise TaskError(f"the thresholds {source} cannot be read ({reason_of(error)})") from error
     if not isinstance(content, dict):
         raise TaskError(
-            f"the thresholds {source} are not a mapping; `soritune assess --choose-thresholds FILE` writes such a file"
+            f"the thresholds {source} are not a mapping; write lines such as 'phone_log_probability: -10', or let "
+            "`soritune assess --choose-thresholds FILE` write such a file"
         )
     try:
-        return Thresholds.model_validate(content)
+        Thresholds.model_validate({**_VALID, **content})
     except ValidationError as error:
         raise TaskError(f"the thresholds {source}: {'; '.join(faults_of(error, Thresholds))}") from None
+    return StatedThresholds(source, content)

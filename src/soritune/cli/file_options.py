@@ -30,3 +30,17 @@ def check_files_or_rows(
         raise SorituneError("give either audio files (or folders) or --manifest")
     if manifest is None and (splits is not None or root is not None):
         raise SorituneError(f"{'--splits' if splits is not None else '--root'} needs --manifest")
+
+
+def check_paths(audio: list[Path] | None, manifest: Path | None) -> None:
+    """Checks that the manifest, or one of the audio files, exists, before libraries are loaded.
+
+    Raises:
+        SorituneError: it does not.
+    """
+    from soritune.audio.files import as_on_disk
+
+    if manifest is not None and not as_on_disk(manifest).exists():
+        raise SorituneError(f"{manifest}: there is no such file; name a manifest or a table of recordings")
+    if audio and not any(as_on_disk(path).exists() for path in audio):
+        raise SorituneError(f"{audio[0]}: does not exist; give audio files or folders that exist")

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from soritune.bundles.default_model import DEFAULT_MODEL
 from soritune.errors import SorituneError
+
+if TYPE_CHECKING:
+    from soritune.corpus.unmeasured import TableColumns
 
 SpokenFiles = Annotated[list[Path] | None, typer.Argument(help="Audio files; all have the same --text.")]
 Phones = Annotated[
@@ -44,8 +48,17 @@ def clips_and_model(
     bundle: str | None,
     checkpoint: str | None,
     pcm: str | None,
+    *,
+    fields: Mapping[str, str] | None = None,
+    report: Callable[[TableColumns], None] | None = None,
 ) -> tuple[Any, Path]:
-    """What is aligned or assessed, and the folder of the model."""
+    """What is aligned or assessed, and the folder of the model.
+
+    Args:
+        audio, text, manifest, splits, split, root, bundle, checkpoint, pcm: the options.
+        fields: names of the manifest for utterance fields.
+        report: is called with the columns of a table.
+    """
     from soritune.cli.predict import without_repeats
     from soritune.run_folder import choose_bundle
     from soritune.stages.predict import default_model, find_files, reading_of, select_rows
@@ -53,7 +66,9 @@ def clips_and_model(
     reading = reading_of(None, pcm, manifest)
     folder = choose_bundle(bundle or default_model(), checkpoint)
     if manifest is not None:
-        rows, _ = select_rows(manifest, splits, split, bundles=[folder], root=root)
+        rows, _ = select_rows(
+            manifest, splits, split, bundles=[folder], root=root, fields=fields, report=report
+        )
         return rows, folder
     spoken = {} if text is None else {"text": text}
     return [{**spoken, **reading, "audio": path} for path in without_repeats(find_files(audio or []))], folder

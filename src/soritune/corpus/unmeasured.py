@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from soritune.corpus.audio_root import within_root
 from soritune.corpus.headers import with_header
@@ -27,12 +29,31 @@ logger = logging.getLogger(__name__)
 _TABLES = (".csv", ".tsv")
 
 
-def load_rows(path: Path | str, *, root: Path | str | None = None) -> Manifest:
+@dataclass(frozen=True, slots=True)
+class TableColumns:
+    """How the columns of a table are read."""
+
+    file: str
+    fields: Mapping[str, str]
+    """Column → utterance field."""
+    others: tuple[str, ...]
+    """The columns that no field uses; they are kept in `extra`."""
+
+
+def load_rows(
+    path: Path | str,
+    *,
+    root: Path | str | None = None,
+    fields: Mapping[str, str] | None = None,
+    report: Callable[[TableColumns], None] | None = None,
+) -> Manifest:
     """The rows of a manifest, or of a list without lengths.
 
     Args:
         path: a manifest, a JSONL list with at least `id` and `audio`, or a table with one row per recording.
         root: where relative audio paths start, instead of what the list states.
+        fields: utterance field → the name of its column, where it has no usual one.
+        report: is called with the columns of a table.
 
     Raises:
         ManifestError: the list cannot be read, or no row of it. Other rows that cannot be read are a warning; a
@@ -43,10 +64,21 @@ def load_rows(path: Path | str, *, root: Path | str | None = None) -> Manifest:
     if not is_table and (
         file.suffix.lower() != ".jsonl" or "duration_s" in (first_object(file) or {"duration_s": 0})
     ):
-        return load_manifest(file, root=root)
-    given = {"audio_root": str(Path(root).absolute())} if root is not None and is_table else {}
+        return load_manifest(file, root=root, fields=fields)
+    given: dict[str, Any] = {"fields": dict(fields)} if fields else {}
+    if root is not None and is_table:
+        given["audio_root"] = str(Path(root).absolute())
     choice = choose(file, given)
     source, config = load_source(choice.source), source_config(choice.source, choice.config)
+    if report is not None and is_table and source.survey is not None:
+        used = source.survey(file, config, 1).used
+        report(
+            TableColumns(
+                file.name,
+                {column: field for column, field in used.items() if field != "extra"},
+                tuple(column for column, field in used.items() if field == "extra"),
+            )
+        )
     utterances, rejected = list[Utterance](), list[Rejected]()
     base = source.base(file, config) if root is None or is_table else Path(root)
     for outcome in read_outcomes(source, file, config):

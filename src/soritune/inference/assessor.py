@@ -11,7 +11,7 @@ from typing import Any
 
 from soritune.assessment.answer import PhoneOutput, Recording, Request, assess, unreadable
 from soritune.assessment.thresholds import Thresholds
-from soritune.assessment.variants import Variants
+from soritune.assessment.variants import AcceptedVariants
 from soritune.audio.channels import Float32Array
 from soritune.audio.quality import Quality, measure_quality
 from soritune.audio.voice_activity import VoiceActivity
@@ -28,6 +28,8 @@ from soritune.tasks.specs import OutputSpec
 
 Answer = dict[str, Any]
 """See `assessment/answer.py`, with `models`, `soritune`, `speaker` and `date`."""
+DATES = ("date", "날짜")
+"""Names of a further field of a row that states when it was spoken."""
 NOTICE = "not validated on learners of Korean; no corpus of them was available"
 
 
@@ -61,7 +63,7 @@ class Assessor:
         predictor: Predictor,
         *,
         thresholds: Thresholds | None = None,
-        variants: Variants | None = None,
+        variants: AcceptedVariants | None = None,
         detector: LanguageDetector | None = None,
         finder: VoiceActivity | None = None,
     ) -> None:
@@ -136,9 +138,9 @@ def phone_spec(predictor: Predictor) -> tuple[OutputSpec, int]:
 
 
 def _speaker(done: Posteriors) -> Answer:
-    """Who spoke and when, of a row that states it (`speaker`, and `date` among its further fields)."""
+    """Who spoke and when, of a row that states it (`speaker`, and one of `DATES` among its further fields)."""
     row = done.utterance
-    date = None if row is None else row.extra.get("date")
+    date = None if row is None else next((row.extra[name] for name in DATES if name in row.extra), None)
     return {"speaker": None if row is None else row.speaker, "date": None if date is None else str(date)}
 
 

@@ -156,16 +156,22 @@ def _without(articles: tuple[str, ...], others: tuple[str, ...]) -> tuple[str, .
     return tuple(article for article in articles if article not in others) or articles
 
 
-def written_words(text: str, words: Sequence[str]) -> list[str]:
+def written_words(text: str, words: Sequence[str], names: Sequence[str] | None = None) -> list[str]:
     """For each word as it is written out, the word of the text that it comes from; several may come from one.
 
     Words that are equal in both are anchors; what is between two anchors belongs together: 3시 → 세, 시.
 
+    Args:
+        text: as it was read.
+        words: as they are written out.
+        names: given instead of the words of the text, one for each.
+
     >>> written_words("3시에 만나요.", ["세", "시에", "만나요"])
     ['3시에', '3시에', '만나요.']
     """
-    tokens = text.split()
-    plain = ["".join(character for character in token if character.isalnum()) for token in tokens]
+    read = text.split()
+    plain = ["".join(character for character in token if character.isalnum()) for token in read]
+    tokens = read if names is None else names
     sources = [""] * len(words)
     matcher = SequenceMatcher(a=plain, b=list(words), autojunk=False)
     for kind, first, stop, start, end in matcher.get_opcodes():

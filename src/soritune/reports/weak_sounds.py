@@ -57,10 +57,13 @@ def phones_of(answer: Answer) -> Iterator[tuple[Mapping[str, Any], Mapping[str, 
 
 
 def sounds_of(answers: Iterable[Answer]) -> dict[str, Sound]:
-    """Every phone that was judged, by its symbol, with what was recognised instead."""
+    """Every phone that was judged, by its symbol, with what was recognised instead. Words that were not heard say
+    nothing about sounds."""
     sounds: dict[str, Sound] = {}
     for answer in answers:
         for word, phone in phones_of(answer):
+            if word.get("kind") == "not-heard":
+                continue
             symbol = phone["expected"] + ("-" if phone["position"] == "coda" else "")
             sound = sounds.setdefault(symbol, Sound(phone["letter"], phone["position"] == "coda"))
             sound.add(answer, word, phone)

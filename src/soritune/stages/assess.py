@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from soritune.assessment.thresholds import Thresholds
-from soritune.assessment.variants import Variants
+from soritune.assessment.variants import AcceptedVariants
 from soritune.audio.channels import Float32Array
 from soritune.audio.voice_activity import VadName, voice_activity
 from soritune.errors import AudioError
@@ -22,7 +22,7 @@ def assess_clips(
     *,
     phones: list[str] | None = None,
     thresholds: Thresholds | None = None,
-    variants: Variants | None = None,
+    variants: AcceptedVariants | None = None,
     detector: LanguageDetector | None = None,
     vad: VadName = "auto",
     progress: Callable[[float], None] | None = None,

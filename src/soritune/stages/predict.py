@@ -34,6 +34,7 @@ from soritune.tasks.inputs.input import values_in_row
 
 if TYPE_CHECKING:
     from soritune.corpus.manifest import Manifest
+    from soritune.corpus.unmeasured import TableColumns
 
 
 def default_model() -> str:
@@ -108,6 +109,8 @@ def select_rows(
     *,
     bundles: Iterable[Path],
     root: Path | str | None = None,
+    fields: Mapping[str, str] | None = None,
+    report: Callable[[TableColumns], None] | None = None,
 ) -> tuple[Manifest, dict[str, Any]]:
     """The rows of one split of a manifest, and what the header of a predictions file states about them.
 
@@ -117,6 +120,8 @@ def select_rows(
         split: train, val, test or all.
         bundles: the models that will predict them.
         root: where relative audio paths start, instead of what the manifest states.
+        fields: utterance field → the name of its column, where it has no usual one.
+        report: is called with the columns of a table.
 
     Raises:
         ManifestError, SplitError: a file cannot be read, or there is no such row.
@@ -124,7 +129,7 @@ def select_rows(
     from soritune.corpus.splitting.splits import load_splits
     from soritune.corpus.unmeasured import load_rows
 
-    rows = load_rows(manifest, root=root)
+    rows = load_rows(manifest, root=root, fields=fields, report=report)
     if splits is None:
         chosen, policy = rows, {}
     else:

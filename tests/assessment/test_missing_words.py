@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import pytest
+from tests.assessment.made_output import FIRST, LAST, read, spoken
+
+from soritune.assessment.alignment import viterbi
+from soritune.assessment.expected import Expected, expected_of_phones, expected_of_text
+from soritune.assessment.missing_words import missing_words
+from soritune.assessment.thresholds import packaged_thresholds
+
+TEXT = "이번 주말에 우리 같이 미술관 갈까요"
+KO_BASE = packaged_thresholds("ko-base")
+assert KO_BASE is not None
+
+
+def missing_in(text: str, said: str, labels: tuple[str, ...] = FIRST) -> tuple[Expected, frozenset[int], int]:
+    given, blank = spoken(read(said), labels), labels.index("[PAD]")
+    expected = expected_of_text(text, given, labels, blank)
+    path = viterbi(given, expected.ids(labels), blank)
+    missing, left = missing_words(expected, given, labels, blank, path, KO_BASE)
+    return expected, missing, len(left)
+
+
+@pytest.mark.parametrize("labels", [FIRST, LAST])
+@pytest.mark.parametrize("number", range(6))
+def test_each_word_that_was_not_spoken_is_found(number: int, labels: tuple[str, ...]) -> None:
+    words = TEXT.split()
+    said = " ".join([*words[:number], *words[number + 1 :]])
+    expected, missing, left = missing_in(TEXT, said, labels)
+    assert missing == {number}
+    assert left == len(expected.without(missing).symbols)
+
+
+def test_several_words_that_were_not_spoken() -> None:
+    assert missing_in(TEXT, "이번 주말에 미술관")[1] == {2, 3, 5}
+
+
+def test_words_that_were_spoken_are_not_missing() -> None:
+    assert missing_in(TEXT, TEXT)[1] == frozenset()
+    assert missing_in("같이", "가치")[1] == frozenset()
+
+
+def test_a_word_with_errors_is_not_missing() -> None:
+    """우리 as 오디: every consonant and the first vowel are others."""
+    assert missing_in(TEXT, TEXT.replace("우리", "오디"))[1] == frozenset()
+
+
+def test_one_word_always_remains() -> None:
+    assert missing_in("같이", "바다")[1] == frozenset()
+    expected, missing, _ = missing_in("같이 우리", "바다")
+    assert len(missing) < len(expected.words)
+
+
+def test_text_without_words_keeps_the_others_in_place() -> None:
+    expected = expected_of_phones(["G", "A", "|", "N", "A", "|", "D", "A"], FIRST)
+    left = expected.without({1})
+    assert left.symbols == ("G", "A", "|", "D", "A")
+    assert [(phone.symbol, phone.at, phone.word, phone.syllable) for phone in left.phones] == [
+        ("G", 0, 0, 0),
+        ("A", 1, 0, 0),
+        ("D", 3, 2, 2),
+        ("A", 4, 2, 2),
+    ]
+    assert expected.without({0}).symbols == ("N", "A", "|", "D", "A")
+    assert expected.without(set()).symbols == expected.symbols
