@@ -13,9 +13,28 @@ from soritune.assessment.confusable import confusable
 from soritune.assessment.expected import Expected, ExpectedPhone
 from soritune.assessment.verdicts import ERRORS, PhoneVerdict
 from soritune.korean import KOREAN
+from soritune.korean.hangul import ONSET, VOWEL
 from soritune.korean.layout import ARTICLE_TITLES
 
 _LETTERS = {phone.symbol: phone.letters[:1] or phone.symbol for phone in KOREAN.phones}
+
+
+class Letter(str):
+    """A letter with its particle, as `{letter:이/가}`: the name of a consonant ends in one (기역이), that of a vowel does
+    not (아가). What is no Korean letter gets both."""
+
+    __slots__ = ()
+
+    def __format__(self, particles: str) -> str:
+        if not particles:
+            return str(self)
+        closed, open_ = particles.split("/")
+        if self in VOWEL:
+            return f"{self!s}{open_}"
+        # ㄹ's name, 리을, takes 로; so do vowels.
+        if closed == "으로" and self == "ㄹ":
+            return f"{self!s}로"
+        return f"{self!s}{closed}" if self in ONSET else f"{self!s}{closed}({open_})"
 
 
 @cache
@@ -46,8 +65,8 @@ def first_advice(expected: Expected, judged: Sequence[PhoneVerdict]) -> dict[str
     entry = next(each for each in _entries() if _fits(each, phone, heard))
     facts = {
         "word": word,
-        "expected": phone.letter or letter_of(phone.symbol),
-        "recognised": letter_of(heard),
+        "expected": Letter(phone.letter or letter_of(phone.symbol)),
+        "recognised": Letter(letter_of(heard)),
     }
     article = next((number for number in phone.articles if number in ARTICLE_TITLES), None)
     ko, en = entry["ko"].format(**facts), entry["en"].format(**facts)
@@ -59,7 +78,8 @@ def first_advice(expected: Expected, judged: Sequence[PhoneVerdict]) -> dict[str
 
 def _fits(entry: Mapping[str, Any], phone: ExpectedPhone, recognised: str | None) -> bool:
     return (
-        ("expected" not in entry or phone.symbol in entry["expected"])
+        ("pairs" not in entry or [phone.symbol, recognised] in entry["pairs"])
+        and ("expected" not in entry or phone.symbol in entry["expected"])
         and ("recognised" not in entry or ("-" if recognised is None else recognised) in entry["recognised"])
         and ("position" not in entry or phone.position == entry["position"])
         and ("confusable" not in entry or recognised in confusable(phone.symbol))
