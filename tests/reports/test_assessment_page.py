@@ -152,7 +152,9 @@ def test_one_sound_has_the_same_name_in_both_tables_of_a_class() -> None:
 
 def test_warning_is_on_the_pages_once_with_its_count() -> None:
     warning = {"code": "lossy-audio", "ko": "MP3 경고", "en": "MP3 warning"}
-    answers = [wrong(name, speaker=name, warnings=[warning], recording={"lossy_codec": "MP3"}) for name in "ab"]
+    answers = [
+        wrong(name, speaker=name, warnings=[warning], recording={"lossy_codec": "MP3"}) for name in "ab"
+    ]
     page = class_page({"a": answers[:1], "b": [*answers[1:], wrong("c")]}, {}, "en")
     assert "Sentences: 2. MP3 warning" in page
     assert "a · MP3" in learner_page("a", answers[:1], {}, "en")

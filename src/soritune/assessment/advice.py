@@ -20,8 +20,8 @@ _LETTERS = {phone.symbol: phone.letters[:1] or phone.symbol for phone in KOREAN.
 
 
 class Letter(str):
-    """A letter with its particle, as `{letter:이/가}`: the name of a consonant ends in one (기역이), that of a vowel does
-    not (아가). What is no Korean letter gets both."""
+    """A letter with its particle, as `{letter:이/가}`, by its name: those of consonants end in one (기역이), those of
+    vowels do not (아가). What is no Korean letter gets both."""
 
     __slots__ = ()
 

@@ -45,12 +45,15 @@ LEAST_PAUSE_S = 0.2
 STANDARD = {"ko": "표준 발음법이 허용하는 발음", "en": "accepted by the Standard Pronunciation"}
 LOSSY = {
     "ko": "{codec} 파일은 압축하면서 소리가 조금 바뀌어서 결과가 달라질 수 있어요. WAV나 FLAC로 녹음하면 더 정확해요.",
-    "en": "This file is {codec}, which changes the sound a little, so that some verdicts may differ. Record as WAV or FLAC "
-    "where you can.",
+    "en": "This file is {codec}, which changes the sound a little, so that some verdicts may differ. Record as WAV or "
+    "FLAC where you can.",
 }
 """The warning about a lossy file."""
 SOUND = {
-    SAME_LETTER: {"ko": "같은 글자의 첫소리나 받침으로 들림", "en": "heard as the same letter, as an onset or a final"},
+    SAME_LETTER: {
+        "ko": "같은 글자의 첫소리나 받침으로 들림",
+        "en": "heard as the same letter, as an onset or a final",
+    },
     TWO_PARTS: {"ko": "두 모음으로 나누어 들림", "en": "heard as its two vowels, one after the other"},
 }
 """Reasons of the kind `sound`."""

@@ -23,7 +23,7 @@ AcceptedKind = Literal["standard", "native", "file", "sound"]
 """Who accepts it: the Standard Pronunciation, the list of common native reductions (`reductions.py`), or a file.
 `sound`: it is the expected sound in another form (`SAME_LETTER`, `TWO_PARTS`)."""
 SAME_LETTER, TWO_PARTS = "same-letter", "two-parts"
-"""Reasons of the kind `sound`: the phone of the same letter as an onset or as a coda; a diphthong heard as two vowels."""
+"""Reasons of the kind `sound`: the phone of the same letter as onset or coda; a diphthong heard as two vowels."""
 ERRORS = ("substitution", "deletion")
 """Kinds that count as errors and that advice may name."""
 _FIRST_PART, _SECOND_PART = "EU", "I"
@@ -221,7 +221,7 @@ def _joined_parts(
 ) -> tuple[list[PhoneVerdict], list[Insertion]]:
     """Joins what the search for insertions and that for substitutions found of the same sound.
 
-    A diphthong of which one part is heard in its place, and the other one is inserted beside it, is correct (왜 as 우에).
+    A diphthong of which one part is heard in its place, and the other one is inserted beside it, is correct.
     What is heard in the place of a phone, and inserted beside it again, is one sound and no insertion, unless the phone
     itself is there too.
     """

@@ -158,9 +158,7 @@ def _render(template: str, language: Language, answers: Sequence[Answer], **valu
     )
     page = page_environment().get_template(template)
     css = resource("report.css") + resource("assessment_page.css")
-    warnings = Counter(
-        warning[language] for answer in answers for warning in answer.get("warnings") or ()
-    )
+    warnings = Counter(warning[language] for answer in answers for warning in answer.get("warnings") or ())
     warned = [words["warned"].format(count=count, text=text) for text, count in warnings.items()]
     return page.render(css=css, words=words, language=language, footer=footer, warned=warned, **values)
 
@@ -182,7 +180,9 @@ def _reason(answer: Answer, words: Mapping[str, Any]) -> str:
 def _file(answer: Answer) -> str:
     """Which recording it is: its id, and the name of its file where the id does not contain it."""
     name = Path(answer.get("audio") or "").name
-    return str(answer["id"]) if name in ("", "(samples)") or name in answer["id"] else f"{answer['id']} · {name}"
+    return (
+        str(answer["id"]) if name in ("", "(samples)") or name in answer["id"] else f"{answer['id']} · {name}"
+    )
 
 
 def _first(answers: Sequence[Answer], language: Language) -> dict[str, Any] | None:

@@ -62,7 +62,7 @@ def sound_name(letter: str) -> str:
 
 
 def sound_key(phone: Mapping[str, Any]) -> str:
-    """The sound that a phone is counted with: its symbol, and whether it is final. The two onsets of ㄹ are one sound."""
+    """The sound that a phone is counted with: its symbol, and whether it is final. Both onsets of ㄹ are one sound."""
     if phone["position"] == "coda":
         return f"{phone['expected']}-"
     return "R" if (phone["expected"], phone["letter"]) == ("L", "ㄹ") else str(phone["expected"])
