@@ -9,7 +9,8 @@ manifest. Log-probabilities are computed once and kept in `--cache`. `--threshol
 choosing one.
 
 An exchange takes a text and replaces one expected phone with a confusable one, so that the recording has an error
-there. `--synthetic` does the same with clips of a manifest of synthetic voices that the model has not heard.
+there; one of the same letter, as R for L, is no error. `--synthetic` does the same with clips of a manifest of
+synthetic voices that the model has not heard.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from soritune.assessment.confusable import confusable
 from soritune.assessment.expected import Expected, expected_of_text
 from soritune.assessment.threshold_choice import Measured, Spoken, choose_thresholds, figures, measure
 from soritune.assessment.thresholds import Thresholds, load_thresholds, write_thresholds
-from soritune.assessment.verdicts import ERRORS, PhoneVerdict, verdicts
+from soritune.assessment.verdicts import ERRORS, PhoneVerdict, is_same_letter, verdicts
 from soritune.corpus.manifest import load_manifest
 from soritune.errors import TaskError, TextError
 from soritune.inference.assessor import phone_spec
@@ -96,7 +97,8 @@ def exchanges(
         for _ in range(per_clip):
             number = rng.randrange(len(expected.phones))
             phone = expected.phones[number]
-            new = rng.choice(sorted(confusable(phone.symbol) - {phone.symbol}) or ["S"])
+            others = {other for other in confusable(phone.symbol) if not is_same_letter(phone.symbol, other)}
+            new = rng.choice(sorted(others - {phone.symbol}) or ["S"])
             symbols = list(expected.symbols)
             symbols[phone.at] = new
             phones = list(expected.phones)

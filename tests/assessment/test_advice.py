@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
+import pytest
 from tests.assessment.made_output import FIRST, read, spoken
 
-from soritune.assessment.advice import first_advice, letter_of
+from soritune.assessment.advice import Letter, first_advice, letter_of
 from soritune.assessment.expected import expected_of_phones, expected_of_text
 from soritune.assessment.verdicts import PhoneVerdict
 from soritune.korean import KOREAN
@@ -54,6 +56,48 @@ def test_lax_consonant_that_sounded_tense() -> None:
     assert advice["id"] == "lax-as-tense"
     assert "ㄲ" in advice["ko"]
     assert "ㄲ" in advice["en"]
+
+
+@pytest.mark.parametrize(
+    ("letter", "subject", "topic"),
+    [("ㄱ", "ㄱ이", "ㄱ은"), ("ㄹ", "ㄹ이", "ㄹ은"), ("ㅘ", "ㅘ가", "ㅘ는"), ("AH", "AH이(가)", "AH은(는)")],
+)
+def test_particles_fit_the_names_of_letters(letter: str, subject: str, topic: str) -> None:
+    """기역이, 리을이, 와가."""
+    assert format(Letter(letter), "이/가") == subject
+    assert format(Letter(letter), "은/는") == topic
+    assert f"{Letter(letter)}" == letter
+
+
+def test_no_sentence_has_both_forms_of_a_particle() -> None:
+    """Of any Korean phone that is heard for any other one."""
+    for at in range(len(EXPECTED.phones)):
+        for symbol in [*KOREAN.symbols, None]:
+            kind = "deletion" if symbol is None else "substitution"
+            advice = first_advice(EXPECTED, verdicts_with(**{f"p{at}": PhoneVerdict(kind, symbol, 0.1, ())}))
+            assert advice is not None
+            assert not re.search(r"이\(가\)|은\(는\)|[ㅏ-ㅣ](이|은|으로)(?![가-힣])", advice["ko"])
+            assert not re.search(r"[ㄱ-ㅎ](가|는|예요)(?![가-힣])", advice["ko"])
+
+
+@pytest.mark.parametrize(
+    ("heard", "name", "must", "never"),
+    [
+        ("EO", "yo-as-eo", ("ㅛ", "ㅓ", "ㅣ"), "ㅗ"),
+        ("O", "y-missing", ("ㅛ", "ㅗ", "ㅣ"), "ㅓ"),
+        ("iEO", "o-as-eo", ("ㅛ", "ㅕ"), "ㅗ"),
+    ],
+)
+def test_advice_states_what_differs_between_the_two_vowels(
+    heard: str, name: str, must: tuple[str, ...], never: str
+) -> None:
+    at = next(number for number, phone in enumerate(EXPECTED.phones) if phone.symbol == "iO")
+    advice = first_advice(EXPECTED, verdicts_with(**{f"p{at}": PhoneVerdict("substitution", heard, 0.1, ())}))
+    assert advice is not None
+    assert advice["id"] == name
+    for text in (advice["ko"], advice["en"]):
+        assert all(letter in text for letter in must)
+        assert never not in text
 
 
 def test_letters() -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from dataclasses import replace
 from typing import Any
 
@@ -153,10 +154,64 @@ def test_unreadable_recording() -> None:
     result = unreadable(Request(text=TEXT), GOOD, THRESHOLDS, "does not exist")
     assert (result["outcome"], result["reason"], result["words"]) == (
         "unreadable-audio",
-        "does not exist",
+        "the recording does not exist",
         None,
     )
     assert "녹음 파일을 읽을 수 없습니다" in result["reason_text"]["ko"]
+
+
+def test_sounds_that_moved_are_in_the_syllables_that_name_them() -> None:
+    """ㄱ of the second 일찍 is pronounced in the next word, and every syllable names the phones in it."""
+    result = answer("일찍 일어나지", output_of(read("일찌 기러나지")))
+    assert [word["text"] for word in result["words"]] == ["일찍", "일어나지"]
+    assert [word["pronounced"] for word in result["words"]] == ["일찌", "기러나지"]
+    for word in result["words"]:
+        for syllable in word["syllables"]:
+            letters = "".join(phone["letter"] for phone in syllable["phones"])
+            assert unicodedata.normalize("NFD", syllable["pronounced"]) == _decomposed(letters)
+
+
+def _decomposed(letters: str) -> str:
+    """Letters as the conjoining letters of one syllable (Unicode, chapter 3.12)."""
+    onsets, vowels = "ㄱㄲㄴㄷㄸㄹㅁㅂㅃㅅㅆㅇㅈㅉㅊㅋㅌㅍㅎ", "ㅏㅐㅑㅒㅓㅔㅕㅖㅗㅘㅙㅚㅛㅜㅝㅞㅟㅠㅡㅢㅣ"
+    codas = "ㄱㄲㄳㄴㄵㄶㄷㄹㄺㄻㄼㄽㄾㄿㅀㅁㅂㅄㅅㅆㅇㅈㅊㅋㅌㅍㅎ"
+    at = next(number for number, letter in enumerate(letters) if letter in vowels)
+    onset = letters[:at] or "ㅇ"
+    parts = [chr(0x1100 + onsets.index(onset)), chr(0x1161 + vowels.index(letters[at]))]
+    return "".join(parts + [chr(0x11A8 + codas.index(letter)) for letter in letters[at + 1 :]])
+
+
+def test_syllables_without_places_are_not_spelt() -> None:
+    result = assess(Request(phones=["G", "A"]), GOOD, output_of(["G", "A"]), THRESHOLDS)
+    assert result["words"][0]["pronounced"] is None
+
+
+def test_lossy_file_has_a_warning_in_both_languages() -> None:
+    output = output_of(read(TEXT))
+    assert answer(TEXT, output)["warnings"] == []
+    result = answer(TEXT, output, replace(GOOD, lossy_codec="MP3"))
+    assert result["recording"]["lossy_codec"] == "MP3"
+    [warning] = result["warnings"]
+    assert warning["code"] == "lossy-audio"
+    assert all("MP3" in warning[language] for language in ("ko", "en"))
+
+
+def test_phone_of_the_same_letter_states_why_it_is_right() -> None:
+    """길로 with [ɾ] for one of its two [l]."""
+    symbols = read("길로")
+    at = len(symbols) - 1 - symbols[::-1].index("L")
+    result = answer("길로 가세요", output_of([*symbols[:at], "R", *symbols[at + 1 :], "|", *read("가세요")]))
+    [phone] = [
+        phone
+        for word in result["words"]
+        for syllable in word["syllables"]
+        for phone in syllable["phones"]
+        if phone["accepted"]
+    ]
+    assert (phone["kind"], phone["recognised"], phone["accepted"]) == ("correct", "R", "same-letter")
+    assert phone["accepted_kind"] == "sound"
+    assert phone["accepted_reason"]["ko"]
+    assert phone["accepted_reason"]["en"]
 
 
 def test_pauses_and_rates_by_hand() -> None:

@@ -7,7 +7,7 @@ from soritune.assessment.alignment import viterbi
 from soritune.assessment.expected import expected_of_phones, expected_of_text
 from soritune.assessment.thresholds import Thresholds, packaged_thresholds
 from soritune.assessment.variants import Variants
-from soritune.assessment.verdicts import Insertion, PhoneVerdict, phone_labels, verdicts
+from soritune.assessment.verdicts import Insertion, PhoneVerdict, is_same_letter, phone_labels, verdicts
 from soritune.korean import KOREAN
 
 TINY_KO = packaged_thresholds("tiny-ko")
@@ -100,6 +100,59 @@ def test_variant_of_the_user_is_no_error(strict: Thresholds) -> None:
     phones, _ = judged("날씨", symbols, strict, variants={("SS", "S"): "children"})
     assert {verdict.kind for verdict in phones} == {"correct"}
     assert [verdict.accepted for verdict in phones if verdict.accepted] == ["children"]
+
+
+LETTERS = {phone.symbol: phone.letters for phone in KOREAN.phones}
+
+
+def test_phones_of_one_letter_are_those_of_onset_and_coda() -> None:
+    pairs = {frozenset((a, b)) for a in LETTERS for b in LETTERS if is_same_letter(a, b)}
+    assert pairs == {frozenset(pair) for pair in (("G", "k"), ("D", "t"), ("B", "p"), ("R", "L"))}
+
+
+@pytest.mark.parametrize(("text", "said"), [("길로", "R"), ("나라", "L"), ("가요", "k"), ("국", "G")])
+def test_sound_of_the_same_letter_is_no_error(strict: Thresholds, text: str, said: str) -> None:
+    symbols = read(text)
+    at = next(number for number, symbol in enumerate(symbols) if is_same_letter(symbol, said))
+    phones, insertions = judged(text, [*symbols[:at], said, *symbols[at + 1 :]], strict)
+    assert {verdict.kind for verdict in phones} == {"correct"}
+    assert [verdict.accepted for verdict in phones if verdict.accepted] == ["same-letter"]
+    assert insertions == []
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [("왜", ["U", "E"]), ("와", ["O", "A"]), ("위", ["U", "I"]), ("여기", ["I", "EO", "G", "I"])],
+)
+def test_diphthong_that_is_heard_as_its_two_vowels_is_right(
+    strict: Thresholds, text: str, parts: list[str]
+) -> None:
+    phones, insertions = judged(f"{text} 나라", [*parts, "|", *read("나라")], strict)
+    assert {verdict.kind for verdict in phones} == {"correct"}
+    assert insertions == []
+
+
+def test_one_vowel_of_a_diphthong_alone_remains_an_error(strict: Thresholds) -> None:
+    phones, insertions = judged("왜 나라", ["E", "|", *read("나라")], strict)
+    assert [(verdict.kind, verdict.recognised) for verdict in phones[:1]] == [("substitution", "E")]
+    assert insertions == []
+    phones, insertions = judged("애 나라", ["U", "E", "|", *read("나라")], strict)
+    assert [(each.before, each.recognised) for each in insertions] == [(0, "U")]
+
+
+def test_what_replaces_a_phone_is_not_inserted_beside_it_again(strict: Thresholds) -> None:
+    """As where a recogniser gives a long vowel two labels: ㅓ of 천 is ㅏ, once."""
+    symbols = read("추천해")
+    at = symbols.index("EO")
+    given = spoken([*symbols[:at], "A", "A", *symbols[at + 1 :]])
+    expected = expected_of_text("추천해", given, FIRST, 0)
+    path = viterbi(given, expected.ids(FIRST), 0)
+    separate, double = verdicts(expected, given, FIRST, 0, path, strict, join=False)
+    assert {each.recognised for each in double} == {"A"}  # without joining, it is reported again
+    joined, insertions = verdicts(expected, given, FIRST, 0, path, strict)
+    assert joined == separate
+    assert [verdict.recognised for verdict in joined if verdict.kind == "substitution"] == ["A"]
+    assert insertions == []
 
 
 def test_threshold_decides(strict: Thresholds) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -9,9 +10,11 @@ import pytest
 
 from soritune.assessment.answer import Request
 from soritune.assessment.thresholds import packaged_thresholds
+from soritune.audio.waveform import write_audio
 from soritune.errors import TaskError
 from soritune.inference.assessor import Assessor, Measures, phone_spec, request_of
 from soritune.inference.clip_outputs import Posteriors
+from soritune.inference.clips import Clip
 from soritune.inference.predictor import Predictor
 
 
@@ -30,6 +33,15 @@ def test_measures_are_those_of_the_samples(tiny_ko: str) -> None:
     measures = assessor.measure((0.1 * np.sin(2 * np.pi * 200 * time)).astype(np.float32))
     assert measures.quality.level_dbfs == pytest.approx(20 * np.log10(0.1 / np.sqrt(2)), abs=0.1)
     assert (measures.speech_s, measures.language) == (None, None)
+
+
+@pytest.mark.parametrize(("name", "codec"), [("a.mp3", "MP3"), ("a.ogg", "Vorbis"), ("a.wav", None)])
+def test_codec_of_the_file_is_measured(tiny_ko: str, tmp_path: Path, name: str, codec: str | None) -> None:
+    assessor = Assessor(Predictor.load(tiny_ko, vad="off"))
+    samples = (0.1 * np.sin(np.arange(16_000) / 10)).astype(np.float32)
+    write_audio(tmp_path / name, samples, 16_000)
+    clip = Clip(id="a", audio=name, path=tmp_path / name)
+    assert assessor.measure(samples, clip).lossy_codec == codec
 
 
 def test_recording_that_failed_is_unreadable(tiny_ko: str) -> None:

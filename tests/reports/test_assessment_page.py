@@ -87,6 +87,80 @@ def test_recording_that_was_not_assessed_states_why_in_the_language() -> None:
     assert "Speak louder" in learner_page(None, [failed], {}, "en")
 
 
+def not_assessed(name: str, speaker: str) -> dict[str, Any]:
+    more = {"assessable": False, "outcome": "unrelated-speech", "reason": "r", "words": None, "counts": None}
+    return answer([], name, speaker, **more) | {"insertions": None, "fluency": None}
+
+
+@pytest.mark.parametrize(
+    ("language", "title", "reason", "lead"),
+    [
+        ("ko", "평가하지 못한 녹음 (1)", "문장과 다른 말을", "문장 4개 가운데 3개 평가"),
+        ("en", "Recordings that were not assessed (1)", "Something else than", "assessed: 3 of 4"),
+    ],
+)
+def test_class_names_what_was_not_assessed_and_counts_it_apart(
+    language: Any, title: str, reason: str, lead: str
+) -> None:
+    learners = {
+        "민서": [wrong("민서_1.wav", speaker="민서"), not_assessed("민서_2.wav", "민서")],
+        "지은": [wrong("a", speaker="지은"), wrong("b", speaker="지은")],
+    }
+    page = class_page(learners, {}, language)
+    box = page[page.index(title) : page.index("</section>", page.index(title))]
+    assert "민서_2.wav" in box
+    assert "민서_1.wav" not in box
+    assert reason in box
+    assert lead in page
+    cells = [re.findall(r'<td class="num[^>]*>([^<]*)</td>', row) for row in page.split("<tr>")]
+    counts = [row for row in cells if len(row) == 4]
+    # Sentences that were assessed, those that were not, sounds that were judged, right ones.
+    assert counts == [["1", "1", "2", "50.0 %"], ["2", "0", "4", "50.0 %"]]
+
+
+def test_class_without_failures_has_no_box() -> None:
+    page = class_page({"a": [wrong(speaker="a")], "b": [wrong(speaker="b")]}, {}, "en")
+    assert "Recordings that were not assessed" not in page
+
+
+def test_pages_name_the_recording_of_every_sentence() -> None:
+    page = learner_page("민서", [wrong("민서_1.wav"), wrong("row-7", audio="clips/x.wav")], {}, "ko")
+    assert '<p class="id">민서_1.wav</p>' in page
+    assert '<p class="id">row-7 · x.wav</p>' in page
+    assert "민서_1.wav" in page[page.index("먼저 연습할 것") : page.index("약한 소리")]
+
+
+def test_syllables_and_words_are_named_as_they_are_pronounced() -> None:
+    given = wrong()
+    word = given["words"][0] | {"text": "일어나지,", "pronounced": "기러나지"}
+    word["syllables"] = [word["syllables"][0] | {"text": "일", "pronounced": "기"}]
+    page = learner_page(None, [given | {"words": [word]}], {}, "ko")
+    assert "[기러나지]" in page
+    assert "<span>기</span>" in page
+    assert "<span>일</span>" not in page
+    same = word | {"text": "기러나지,"}
+    assert "[기러나지]" not in learner_page(None, [given | {"words": [same]}], {}, "ko")
+
+
+def test_one_sound_has_the_same_name_in_both_tables_of_a_class() -> None:
+    first = answer([phone(0, "oE", "ㅙ", "substitution", "ㅐ")], "a", "x")
+    second = answer([phone(0, "oE", "ㅚ", "deletion")], "b", "y")
+    page = class_page({"x": [first], "y": [second]}, {}, "ko")
+    assert len(re.findall(r"ㅚ/ㅙ/ㅞ <small>1/1</small>", page)) == 2
+    assert '<th class="heat">ㅚ/ㅙ/ㅞ</th>' in page
+
+
+def test_warning_is_on_the_pages_once_with_its_count() -> None:
+    warning = {"code": "lossy-audio", "ko": "MP3 경고", "en": "MP3 warning"}
+    answers = [
+        wrong(name, speaker=name, warnings=[warning], recording={"lossy_codec": "MP3"}) for name in "ab"
+    ]
+    page = class_page({"a": answers[:1], "b": [*answers[1:], wrong("c")]}, {}, "en")
+    assert "Sentences: 2. MP3 warning" in page
+    assert "a · MP3" in learner_page("a", answers[:1], {}, "en")
+    assert "warning" not in learner_page("a", [wrong()], {}, "en")
+
+
 def test_class_has_a_row_and_a_page_per_learner(tmp_path: Path) -> None:
     answers = [wrong("a", speaker="민서"), wrong("b", speaker="A/n"), wrong("c", speaker="A?n")]
     paths = write_pages(tmp_path / "class.html", answers, {}, "en")

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from soritune.reports.weak_sounds import right_share, sounds_of, weakest, wilson
+from soritune.korean import KOREAN
+from soritune.reports.weak_sounds import right_share, sound_name, sounds_of, weakest, wilson
 
 
 def phone(
@@ -78,6 +79,23 @@ def test_rare_sound_with_one_error_does_not_come_before_a_frequent_one() -> None
     assert [symbol for symbol, _ in order] == ["EO", "BB"]  # 6 of 10: at least 0.31; 1 of 1: at least 0.21
     assert dict(order[0][1].recognised) == {"ㅗ": 6}
     assert order[1][1].recognised == {None: 1}
+
+
+def test_one_sound_has_one_name_and_one_count_whatever_letter_the_text_has() -> None:
+    """ㅙ and ㅚ are one phone, and so are the two onsets of ㄹ."""
+    vowels = [phone(0, "oE", "ㅙ", "substitution", "ㅐ"), phone(1, "oE", "ㅚ", "substitution", "ㅐ")]
+    for phones in (vowels, vowels[::-1]):
+        [(_, sound)] = weakest(sounds_of([answer(phones)]))
+        assert (sound.letter, sound.errors, sound.total) == ("ㅚ/ㅙ/ㅞ", 2, 2)
+        assert sound.recognised == {"ㅐ/ㅔ": 2}
+    sounds = sounds_of([answer([phone(0, "R", "ㄹ"), phone(1, "L", "ㄹ")])])
+    assert [(sound.letter, sound.total) for sound in sounds.values()] == [("ㄹ", 2)]
+
+
+def test_names_are_those_of_the_inventory() -> None:
+    for each in KOREAN.phones:
+        for letter in each.letters:
+            assert sorted(sound_name(letter).split("/")) == sorted(each.letters)
 
 
 def test_recording_that_was_not_assessed_counts_nothing() -> None:

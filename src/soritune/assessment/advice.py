@@ -14,7 +14,7 @@ from soritune.assessment.confusable import confusable
 from soritune.assessment.expected import Expected, ExpectedPhone
 from soritune.assessment.verdicts import ERRORS, PhoneVerdict
 from soritune.korean import KOREAN
-from soritune.korean.hangul import coda_of, is_syllable
+from soritune.korean.hangul import ONSET, VOWEL, coda_of, is_syllable
 from soritune.korean.layout import ARTICLE_TITLES
 
 WORD = "word-not-heard"
@@ -22,6 +22,24 @@ WORD = "word-not-heard"
 NAMED = 3
 """Most words that it names."""
 _LETTERS = {phone.symbol: phone.letters[:1] or phone.symbol for phone in KOREAN.phones}
+
+
+class Letter(str):
+    """A letter with its particle, as `{letter:이/가}`, by its name: those of consonants end in one (기역이), those of
+    vowels do not (아가). What is no Korean letter gets both."""
+
+    __slots__ = ()
+
+    def __format__(self, particles: str) -> str:
+        if not particles:
+            return str(self)
+        closed, open_ = particles.split("/")
+        if self in VOWEL:
+            return f"{self!s}{open_}"
+        # ㄹ's name, 리을, takes 로; so do vowels.
+        if closed == "으로" and self == "ㄹ":
+            return f"{self!s}로"
+        return f"{self!s}{closed}" if self in ONSET else f"{self!s}{closed}({open_})"
 
 
 @cache
@@ -62,8 +80,8 @@ def first_advice(
     entry = next(each for each in _entries() if each["id"] != WORD and _fits(each, phone, heard))
     facts = {
         "word": word,
-        "expected": phone.letter or letter_of(phone.symbol),
-        "recognised": letter_of(heard),
+        "expected": Letter(phone.letter or letter_of(phone.symbol)),
+        "recognised": Letter(letter_of(heard)),
     }
     article = next((number for number in phone.articles if number in ARTICLE_TITLES), None)
     ko, en = entry["ko"].format(**facts), entry["en"].format(**facts)
@@ -111,7 +129,8 @@ def _subject_particle(word: str) -> str:
 
 def _fits(entry: Mapping[str, Any], phone: ExpectedPhone, recognised: str | None) -> bool:
     return (
-        ("expected" not in entry or phone.symbol in entry["expected"])
+        ("pairs" not in entry or [phone.symbol, recognised] in entry["pairs"])
+        and ("expected" not in entry or phone.symbol in entry["expected"])
         and ("recognised" not in entry or ("-" if recognised is None else recognised) in entry["recognised"])
         and ("position" not in entry or phone.position == entry["position"])
         and ("confusable" not in entry or recognised in confusable(phone.symbol))

@@ -7,7 +7,7 @@ from which they could be learnt.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -27,16 +27,38 @@ from soritune.assessment.relatedness import Relatedness, relatedness
 from soritune.assessment.thresholds import Thresholds
 from soritune.assessment.timing import DIGITS, FrameTimes, Interval, Tiers
 from soritune.assessment.variants import AcceptedVariants
-from soritune.assessment.verdicts import ERRORS, Insertion, PhoneVerdict, verdicts
+from soritune.assessment.verdicts import (
+    ERRORS,
+    SAME_LETTER,
+    TWO_PARTS,
+    Insertion,
+    PhoneVerdict,
+    verdicts,
+)
 from soritune.audio.quality import Quality
 from soritune.errors import TaskError, TextError
 from soritune.korean import KOREAN
+from soritune.korean.hangul import CODA, ONSET, VOWEL, join
 from soritune.korean.layout import ARTICLE_TITLES
 
 SCHEMA = "soritune.assessment/1"
 LEAST_PAUSE_S = 0.2
 """Shorter gaps between phones are not called pauses."""
 STANDARD = {"ko": "표준 발음법이 허용하는 발음", "en": "accepted by the Standard Pronunciation"}
+LOSSY = {
+    "ko": "{codec} 파일은 압축하면서 소리가 조금 바뀌어서 결과가 달라질 수 있어요. WAV나 FLAC로 녹음하면 더 정확해요.",
+    "en": "This file is {codec}, which changes the sound a little, so that some verdicts may differ. Record as WAV or "
+    "FLAC where you can.",
+}
+"""The warning about a lossy file."""
+SOUND = {
+    SAME_LETTER: {
+        "ko": "같은 글자의 첫소리나 받침으로 들림",
+        "en": "heard as the same letter, as an onset or a final",
+    },
+    TWO_PARTS: {"ko": "두 모음으로 나누어 들림", "en": "heard as its two vowels, one after the other"},
+}
+"""Reasons of the kind `sound`."""
 _IPA = {phone.symbol: phone.ipa for phone in KOREAN.phones}
 Outcome = Literal[
     "assessed",
@@ -65,6 +87,8 @@ class Recording:
     """Seconds of speech; None if it was not looked for."""
     language: tuple[str, float] | None = None
     """Code and probability of the language that a recogniser detected."""
+    lossy_codec: str | None = None
+    """Of a file whose coding changed the sound, such as MP3."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +235,7 @@ def _facts(request: Request, recording: Recording, thresholds: Thresholds) -> di
         "snr_db": None if quality is None or quality.snr_db != quality.snr_db else round(quality.snr_db, 1),
         "clipped_share": None if quality is None else round(quality.clipped_share, 5),
         "speech_s": None if recording.speech_s is None else round(recording.speech_s, 3),
+        "lossy_codec": recording.lossy_codec,
     }
     language = recording.language
     return {
@@ -222,7 +247,10 @@ def _facts(request: Request, recording: Recording, thresholds: Thresholds) -> di
         "outcome": None,
         "reason": None,
         "reason_text": None,
-        "warnings": text_warnings(None if request.phones is not None else request.text),
+        "warnings": [
+            *text_warnings(None if request.phones is not None else request.text),
+            *_warnings(recording),
+        ],
         "recording": audio,
         "language": None if language is None else {"code": language[0], "probability": round(language[1], 4)},
         "relatedness": None,
@@ -234,6 +262,14 @@ def _facts(request: Request, recording: Recording, thresholds: Thresholds) -> di
         "advice": None,
         "thresholds": thresholds.to_json(),
     }
+
+
+def _warnings(recording: Recording) -> list[dict[str, str]]:
+    """What may change a verdict, with `code`, `ko` and `en`."""
+    if recording.lossy_codec is None:
+        return []
+    texts = {language: text.format(codec=recording.lossy_codec) for language, text in LOSSY.items()}
+    return [{"code": "lossy-audio"} | texts]
 
 
 def _check_recording(recording: Recording, thresholds: Thresholds) -> None:
@@ -354,6 +390,7 @@ def _word_parts(
                     "spoken": None if index is None else expected.words[index],
                     "kind": "not-heard" if index in not_heard else "heard",
                     "variant": None if variant is None else variant._asdict(),
+                    "pronounced": None,
                     "start_s": times.start_s,
                     "end_s": times.end_s,
                     "errors": 0,
@@ -364,14 +401,35 @@ def _word_parts(
         if (phone.word, phone.syllable) != last or phone.syllable is None:
             text = None if phone.syllable is None else expected.syllables[phone.syllable]
             word["syllables"].append(
-                {"text": text, "start_s": times.start_s, "end_s": times.end_s, "phones": []}
+                {
+                    "text": text,
+                    "pronounced": None,
+                    "start_s": times.start_s,
+                    "end_s": times.end_s,
+                    "phones": [],
+                }
             )
         last = (phone.word, phone.syllable)
         syllable = word["syllables"][-1]
         syllable["phones"].append(_phone(number, phone, verdict, times))
         syllable["end_s"] = word["end_s"] = times.end_s
         word["errors"] += verdict.kind in ERRORS
+    for word in words:
+        for syllable in word["syllables"]:
+            syllable["pronounced"] = _pronounced(syllable["phones"])
+        parts = [syllable["pronounced"] for syllable in word["syllables"]]
+        word["pronounced"] = None if None in parts else "".join(parts)
     return words
+
+
+def _pronounced(phones: Sequence[Mapping[str, Any]]) -> str | None:
+    """The syllable that phones are, in their own letters (일 of 일찍 일어나지 is 기); None without places in it."""
+    letters = {phone["position"]: phone["letter"] for phone in phones}
+    vowel = VOWEL.get(letters.get("vowel", ""))
+    onset, coda = ONSET.get(letters.get("onset", "ㅇ")), CODA.get(letters.get("coda", ""))
+    if vowel is None or onset is None or coda is None or len(letters) != len(phones):
+        return None
+    return join(onset, vowel, coda)
 
 
 def _phone(number: int, phone: ExpectedPhone, verdict: PhoneVerdict, times: Interval) -> dict[str, Any]:
@@ -411,6 +469,8 @@ def _accepted_reason(verdict: PhoneVerdict) -> dict[str, str] | None:
         return None
     if verdict.accepted_kind == "standard":
         return STANDARD
+    if verdict.accepted_kind == "sound":
+        return SOUND[verdict.accepted]
     if verdict.accepted_kind == "native":
         return dict(reduction_titles()[verdict.accepted])
     return {"ko": verdict.accepted, "en": verdict.accepted}

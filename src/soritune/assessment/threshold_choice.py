@@ -106,7 +106,8 @@ def measure(clip: Spoken, texts: Sequence[str], labels: Sequence[str], blank: in
         path = viterbi(output, expected.ids(labels), blank)
     except (TaskError, TextError):
         return None
-    judged, insertions = verdicts(expected, output, labels, blank, path, open_limits)
+    # Which insertions join with a phone depends on the limits that are chosen; without joining, all are counted.
+    judged, insertions = verdicts(expected, output, labels, blank, path, open_limits, join=False)
     return Measured(
         speaker=clip.speaker,
         right=relatedness(expected, output, labels, blank),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -19,15 +19,25 @@ from soritune.korean import ARPABET, KOREAN, WORD_BOUNDARY
 
 Kind = Literal["correct", "substitution", "deletion", "unclear"]
 """`unclear`: the expected phone is improbable, and what was spoken instead is not certain enough to name."""
-AcceptedKind = Literal["standard", "native", "file"]
-"""Who accepts it: the Standard Pronunciation, the list of common native reductions (`reductions.py`), or a file."""
+AcceptedKind = Literal["standard", "native", "file", "sound"]
+"""Who accepts it: the Standard Pronunciation, the list of common native reductions (`reductions.py`), or a file.
+`sound`: it is the expected sound in another form (`SAME_LETTER`, `TWO_PARTS`)."""
+SAME_LETTER, TWO_PARTS = "same-letter", "two-parts"
+"""Reasons of the kind `sound`: the phone of the same letter as onset or coda; a diphthong heard as two vowels."""
 ERRORS = ("substitution", "deletion")
 """Kinds that count as errors and that advice may name."""
 _FIRST_PART, _SECOND_PART = "EU", "I"
 """ㅢ begins like ㅡ and ends like ㅣ."""
+_ROUND = ("U", "O")
+_PARTS: Mapping[str, tuple[tuple[str, ...], str]] = {
+    **{symbol: (("I",), symbol[1:]) for symbol in ("iA", "iEO", "iO", "iU", "iE")},
+    **{"oA": (_ROUND, "A"), "uEO": (_ROUND, "EO"), "oE": (_ROUND, "E"), "uI": (("U",), "I")},
+}
+"""The vowels, one after the other, that a diphthong is heard as when it is spoken slowly."""
 CANDIDATES = 3
 """Candidates that are given per phone."""
 _NAMED = {*KOREAN.symbols, *ARPABET.symbols}
+_LETTERS = {phone.symbol: phone.letters for phone in KOREAN.phones}
 _VOWELS = {phone.symbol for each in (KOREAN, ARPABET) for phone in each.phones if phone.position == "vowel"}
 
 
@@ -74,7 +84,19 @@ class _Accepted:
             return self.variants[expected, recognised], "file"
         if recognised in self.native:
             return self.native[recognised], "native"
+        if recognised is not None and is_same_letter(expected, recognised):
+            return SAME_LETTER, "sound"
         return None
+
+
+def is_same_letter(phone: str, other: str) -> bool:
+    """Whether two phones are one Korean letter, as an onset and as a coda. The syllable decides which of them is
+    spoken, so that one in the place of the other is no error of a speaker.
+
+    >>> [is_same_letter(*pair) for pair in (("R", "L"), ("G", "k"), ("G", "Kh"), ("A", "A"))]
+    [True, True, False, False]
+    """
+    return phone != other and bool(_LETTERS.get(phone)) and _LETTERS[phone] == _LETTERS.get(other)
 
 
 def phone_labels(labels: Sequence[str]) -> list[int]:
@@ -97,6 +119,8 @@ def verdicts(
     alignment: Alignment,
     thresholds: Thresholds,
     variants: Variants | None = None,
+    *,
+    join: bool = True,
 ) -> tuple[list[PhoneVerdict], list[Insertion]]:
     """Judges the phones of a recording.
 
@@ -108,6 +132,7 @@ def verdicts(
         alignment: of the expected symbols.
         thresholds: what counts as an error.
         variants: further accepted pronunciations.
+        join: whether a diphthong may be heard as two vowels, of which one is an insertion.
 
     Returns:
         A verdict per expected phone, and the insertions.
@@ -129,7 +154,8 @@ def verdicts(
         )
         for row, at in enumerate(slots)
     ]
-    return judged, _insertions(scores, expected, labels, thresholds)
+    insertions = _insertions(scores, expected, labels, thresholds)
+    return _joined_parts(expected, judged, insertions) if join else (judged, insertions)
 
 
 def _verdict(
@@ -188,6 +214,37 @@ def _insertions(
         if row[column] > thresholds.insertion_log_ratio and row[column] > best.get(number, (-np.inf, 0))[0]:
             best[number] = (float(row[column]), column)
     return [Insertion(place, labels[column], ratio) for place, (ratio, column) in sorted(best.items())]
+
+
+def _joined_parts(
+    expected: Expected, judged: Sequence[PhoneVerdict], insertions: Sequence[Insertion]
+) -> tuple[list[PhoneVerdict], list[Insertion]]:
+    """Joins what the search for insertions and that for substitutions found of the same sound.
+
+    A diphthong of which one part is heard in its place, and the other one is inserted beside it, is correct.
+    What is heard in the place of a phone, and inserted beside it again, is one sound and no insertion, unless the phone
+    itself is there too.
+    """
+    found = list(judged)
+    by_place = {each.before: each.recognised for each in insertions}
+    kept = dict.fromkeys(by_place, True)
+    for number, (phone, verdict) in enumerate(zip(expected.phones, judged, strict=True)):
+        heard, beside = verdict.recognised, (by_place.get(number), by_place.get(number + 1))
+        if heard in (None, phone.symbol):
+            continue
+        firsts, second = _PARTS.get(phone.symbol, ((), None))
+        if (heard == second and beside[0] in firsts) or (heard in firsts and beside[1] == second):
+            if verdict.kind != "correct":
+                found[number] = replace(verdict, kind="correct", accepted=TWO_PARTS, accepted_kind="sound")
+            same = {*firsts, second}
+        elif verdict.kind == "correct" and verdict.accepted is None:
+            continue  # the expected phone is there too, and the other one is beside it
+        else:
+            same = {heard}
+        for place, symbol in zip((number, number + 1), beside, strict=True):
+            if symbol in same:
+                kept[place] = False
+    return found, [each for each in insertions if kept[each.before]]
 
 
 def _parts_of_ui(expected: Expected) -> set[tuple[int, str]]:

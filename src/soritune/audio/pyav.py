@@ -31,6 +31,8 @@ class StreamInfo(NamedTuple):
     sample_rate_hz: int
     num_channels: int
     duration_s: float
+    codec: str
+    """As FFmpeg names it, such as aac."""
 
 
 def read_stream_info(file: Path | AudioFile, error: Exception) -> StreamInfo:
@@ -43,9 +45,10 @@ def read_stream_info(file: Path | AudioFile, error: Exception) -> StreamInfo:
     with container:
         stream = container.streams.audio[0]
         rate, channels = int(stream.rate or 0), int(stream.codec_context.channels)
+        codec = str(stream.codec_context.name)
         known = stream.duration is not None and stream.time_base is not None
         seconds = float(stream.duration * stream.time_base) if known else (container.duration or 0) / 1e6
-    return StreamInfo(rate, channels, seconds)
+    return StreamInfo(rate, channels, seconds, codec)
 
 
 def decode_all(sound_file: Path | AudioFile, error: Exception) -> tuple[NDArray[np.float32], int]:

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from soritune.audio.audio_file import AudioFile
 from soritune.audio.audio_store import STORE
 from soritune.audio.channels import Float32Array, to_mono
+from soritune.audio.codec import lossy_codec
 from soritune.audio.container import Content, FileStart, inspect
 from soritune.audio.decoder_messages import attributed_to
 from soritune.audio.files import as_on_disk
@@ -51,6 +52,8 @@ class AudioHeader(NamedTuple):
     duration_s: float
     is_headerless: bool = False
     """The file has no header; these are the values of the given format and the size of the file."""
+    lossy_codec: str | None = None
+    """The codec, if it is known to change the sound (`audio/codec.py`); None for samples and lossless codecs."""
 
 
 class Decoded(NamedTuple):
@@ -78,13 +81,15 @@ def read_header(path: str | Path, *, pcm: str | None = None) -> AudioHeader:
     try:
         with _opened(sound_file, start, pcm) as sound:
             header = _checked_header(file, sound.samplerate, sound.channels, sound.frames)
+            header = header._replace(lossy_codec=lossy_codec(sound.subtype))
     except soundfile.SoundFileError as error:
         refuse_truncated(file, start.missing_bytes)
         stream = read_stream_info(sound_file, error)
         frames = round(stream.duration_s * stream.sample_rate_hz)
         if frames < 1:  # the length is not stated, as in recordings of a browser
             frames = len(decode_all(sound_file, error)[0])
-        return _checked_header(file, stream.sample_rate_hz, stream.num_channels, frames)
+        header = _checked_header(file, stream.sample_rate_hz, stream.num_channels, frames)
+        return header._replace(lossy_codec=lossy_codec(stream.codec))
     refuse_truncated(file, start.missing_bytes)
     return header._replace(is_headerless=start.content is Content.HEADERLESS)
 

@@ -36,7 +36,6 @@ PLAYERS, PLAYED_S = 400, 60
 """Number of clips, and their longest duration in seconds, whose sound pages contain: 20 kB per second."""
 SHOWN = 20
 """Clips that are printed where a file has all."""
-"""Seconds between the lines of progress where no bar is shown."""
 
 
 def assess(

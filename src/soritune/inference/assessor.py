@@ -15,9 +15,11 @@ from soritune.assessment.variants import AcceptedVariants
 from soritune.audio.channels import Float32Array
 from soritune.audio.quality import Quality, measure_quality
 from soritune.audio.voice_activity import VoiceActivity
+from soritune.audio.waveform import read_header
 from soritune.bundles.versions import versions
-from soritune.errors import TaskError
+from soritune.errors import AudioError, TaskError
 from soritune.inference.clip_outputs import Posteriors
+from soritune.inference.clips import Clip
 from soritune.inference.model_thresholds import thresholds_of_predictor
 from soritune.inference.origin import excerpt
 from soritune.inference.predictor import Predictor
@@ -42,6 +44,8 @@ class Measures:
     """Seconds of speech; None if it was not looked for."""
     language: tuple[str, float] | None
     """Code and probability of the language; None if it was not detected."""
+    lossy_codec: str | None = None
+    """Of the file; None for samples, lossless and unknown codecs."""
 
 
 class Assessor:
@@ -72,12 +76,18 @@ class Assessor:
         self.variants, self.detector, self.finder = variants, detector, finder
         self._model = _model(predictor, detector)
 
-    def measure(self, samples: Float32Array) -> Measures:
-        """Measures (samples,) at `SAMPLE_RATE_HZ` and the level that they were recorded at."""
+    def measure(self, samples: Float32Array, clip: Clip | None = None) -> Measures:
+        """Measures (samples,) at `SAMPLE_RATE_HZ` and the level that they were recorded at.
+
+        Args:
+            samples: of the clip.
+            clip: where they come from, for the codec of its file; None if that is not known.
+        """
         return Measures(
             measure_quality(samples, SAMPLE_RATE_HZ),
             None if self.finder is None else self.finder.find(samples, SAMPLE_RATE_HZ).speech_s(),
             None if self.detector is None else self.detector.detect_language(samples),
+            None if clip is None else _lossy_codec(clip),
         )
 
     def answer(self, done: Posteriors, measures: Measures, phones: Sequence[str] | None = None) -> Answer:
@@ -94,7 +104,13 @@ class Assessor:
         if done.error is not None:
             return self.unreadable(done, done.error, phones)
         recording = Recording(
-            done.id, done.audio, done.duration_s, measures.quality, measures.speech_s, measures.language
+            done.id,
+            done.audio,
+            done.duration_s,
+            measures.quality,
+            measures.speech_s,
+            measures.language,
+            measures.lossy_codec,
         )
         output = PhoneOutput(
             done.outputs[self.spec.name], self.spec.labels, self.blank, frame_times(done, self.spec.name)
@@ -135,6 +151,15 @@ def phone_spec(predictor: Predictor) -> tuple[OutputSpec, int]:
                 return spec, blank
     names = ", ".join(task.name for task in predictor.tasks)
     raise TaskError(f"no task of the model ({names}) gives phones; name a model that does with --bundle")
+
+
+def _lossy_codec(clip: Clip) -> str | None:
+    if clip.path is None:
+        return None
+    try:
+        return read_header(clip.path, pcm=clip.pcm).lossy_codec
+    except AudioError:  # it was read; its header alone may still be at fault
+        return None
 
 
 def _speaker(done: Posteriors) -> Answer:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -11,6 +12,7 @@ from urllib.parse import quote
 import yaml
 
 from soritune.inside_folder import file_names
+from soritune.korean.hangul import is_syllable
 from soritune.reports.numbers import percent
 from soritune.reports.templates import page_environment, resource
 from soritune.reports.weak_sounds import (
@@ -18,6 +20,8 @@ from soritune.reports.weak_sounds import (
     Sound,
     phones_of,
     right_share,
+    sound_key,
+    sound_name,
     sounds_of,
     weakest,
 )
@@ -76,7 +80,10 @@ def learner_page(
         answers,
         title=learner or words["title"],
         kicker=words["title"] if learner else "soritune assess",
-        lead=words["lead"].format(clips=len(answers), phones=total, correct=right),
+        lead=words["lead"].format(
+            clips=len(answers), assessed=len(answers) - len(_failed(answers)), phones=total, correct=right
+        ),
+        failed=[_failure(answer, words) for answer in _failed(answers)],
         first=_first(answers, language),
         weak=_sounds_table(weakest(sounds)[:SOUNDS_SHOWN], words),
         clips=[_clip(answer, audio.get(answer["id"]), words) for answer in answers],
@@ -98,7 +105,8 @@ def class_page(
             {
                 "name": learner or words["no_learner"],
                 "link": links.get(learner),
-                "clips": len(answers),
+                "clips": len(answers) - len(_failed(answers)),
+                "failed": len(_failed(answers)),
                 "right": percent(right / total) if total else "–",
                 "total": total,
                 "weakest": [
@@ -116,7 +124,14 @@ def class_page(
         language,
         every,
         title=words["class_title"],
-        lead=words["class_lead"].format(learners=len(learners), clips=len(every)),
+        lead=words["class_lead"].format(
+            learners=len(learners), clips=len(every), assessed=len(every) - len(_failed(every))
+        ),
+        failed=[
+            _failure(answer, words) | {"name": learner or words["no_learner"], "link": links.get(learner)}
+            for learner, answers in learners.items()
+            for answer in _failed(answers)
+        ],
         rows=rows,
         sounds=[_name(sound, words) for _, sound in shown],
         dates=dates,
@@ -143,7 +158,31 @@ def _render(template: str, language: Language, answers: Sequence[Answer], **valu
     )
     page = page_environment().get_template(template)
     css = resource("report.css") + resource("assessment_page.css")
-    return page.render(css=css, words=words, language=language, footer=footer, **values)
+    warnings = Counter(warning[language] for answer in answers for warning in answer.get("warnings") or ())
+    warned = [words["warned"].format(count=count, text=text) for text, count in warnings.items()]
+    return page.render(css=css, words=words, language=language, footer=footer, warned=warned, **values)
+
+
+def _failed(answers: Sequence[Answer]) -> list[Answer]:
+    """Those that were not assessed."""
+    return [answer for answer in answers if not answer["assessable"]]
+
+
+def _failure(answer: Answer, words: Mapping[str, Any]) -> dict[str, str]:
+    """What a list of recordings that were not assessed shows of one."""
+    return {"file": _file(answer), "text": answer["text"] or "", "reason": _reason(answer, words)}
+
+
+def _reason(answer: Answer, words: Mapping[str, Any]) -> str:
+    return str(words["outcomes"].get(answer["outcome"], answer["reason"]))
+
+
+def _file(answer: Answer) -> str:
+    """Which recording it is: its id, and the name of its file where the id does not contain it."""
+    name = Path(answer.get("audio") or "").name
+    return (
+        str(answer["id"]) if name in ("", "(samples)") or name in answer["id"] else f"{answer['id']} · {name}"
+    )
 
 
 def _first(answers: Sequence[Answer], language: Language) -> dict[str, Any] | None:
@@ -155,7 +194,7 @@ def _first(answers: Sequence[Answer], language: Language) -> dict[str, Any] | No
 
     def rank(answer: Answer) -> int:
         phone = _advised_phone(answer)
-        return order.get(phone["expected"] + ("-" if phone["position"] == "coda" else ""), len(order))
+        return order.get(sound_key(phone), len(order))
 
     answer = min(advised, key=rank)
     phone = _advised_phone(answer)
@@ -163,6 +202,7 @@ def _first(answers: Sequence[Answer], language: Language) -> dict[str, Any] | No
     return {
         "text": answer["advice"][language],
         "clip": answer["id"],
+        "file": _file(answer),
         "letter": phone["letter"],
         "word": word["text"],
         "start_s": word["start_s"],
@@ -191,9 +231,9 @@ def _sounds_table(sounds: Sequence[tuple[str, Sound]], words: Mapping[str, Any])
             f"{words['missing'] if letter is None else letter} ×{count}"
             for letter, count in sound.recognised.most_common(3)
         )
-        example = sound.example[1] if sound.example else None
+        clip, word = sound.example or ("", None)
         cells = [(_name(sound, words), "", False), (_count(sound), f"{percent(low)} – {percent(high)}", True)]
-        cells += [(recognised, "", False), (example or "", "", False)]
+        cells += [(recognised, "", False), (word or "", clip, False)]
         rows.append(
             {
                 "primary": False,
@@ -210,7 +250,7 @@ def _sounds_table(sounds: Sequence[tuple[str, Sound]], words: Mapping[str, Any])
         (words["example"], False),
     ]
     columns = [{"title": title, "numeric": numeric} for title, numeric in titles]
-    return {"columns": columns, "rows": rows, "note": words["ranking_note"]}
+    return {"columns": columns, "rows": rows, "note": f"{words['ranking_note']} {words['interval_note']}"}
 
 
 def _clip(answer: Answer, audio: str | None, words: Mapping[str, Any]) -> dict[str, Any]:
@@ -219,7 +259,12 @@ def _clip(answer: Answer, audio: str | None, words: Mapping[str, Any]) -> dict[s
     for insertion in answer["insertions"] or ():
         insertions.setdefault(insertion["before"], []).append(insertion["letter"])
     errors = [
-        {"word": word["text"] or "", "phone": phone, "accepted": _accepted(phone, words)}
+        {
+            "word": word["text"] or "",
+            "phone": phone,
+            "heard": sound_name(phone["recognised_letter"] or ""),
+            "accepted": _accepted(phone, words),
+        }
         for word, phone in phones_of(answer)
         if phone["kind"] != "correct" or phone.get("accepted") is not None
     ]
@@ -231,17 +276,31 @@ def _clip(answer: Answer, audio: str | None, words: Mapping[str, Any]) -> dict[s
         facts.append(words["pauses"].format(count=len(fluency["pauses"])))
     return {
         "id": answer["id"],
+        "file": _file(answer),
+        "codec": (answer.get("recording") or {}).get("lossy_codec"),
         "text": answer["text"] or " ".join(phone["letter"] for _, phone in phones_of(answer)),
         "audio": audio,
         "date": answer.get("date"),
-        "words": answer["words"] or (),
+        "words": [_word(word) for word in answer["words"] or ()],
         "insertions": insertions,
         "last": (answer["counts"] or {}).get("phones", 0),
         "errors": errors,
         "facts": " · ".join(facts),
-        "reason": None
-        if answer["assessable"]
-        else words["outcomes"].get(answer["outcome"], answer["reason"]),
+        "reason": None if answer["assessable"] else _reason(answer, words),
+    }
+
+
+def _word(word: Mapping[str, Any]) -> dict[str, Any]:
+    """A word whose syllables are named as they are pronounced, like the sounds below them (일찍 일어나지: 기러나지)."""
+    sounds = word.get("pronounced")
+    spelling = "".join(character for character in word["text"] or "" if is_syllable(character))
+    return {
+        **word,
+        "sounds": None if sounds == spelling else sounds,
+        "syllables": [
+            {**syllable, "shown": syllable.get("pronounced") or syllable["text"]}
+            for syllable in word["syllables"]
+        ],
     }
 
 

@@ -11,6 +11,8 @@ from typing import Any
 from soritune.metrics.share_interval import wilson
 
 Answer = Mapping[str, Any]
+_MERGED = ("ㅐ/ㅔ", "ㅒ/ㅖ", "ㅚ/ㅙ/ㅞ")
+_NAMES = {letter: name for name in _MERGED for letter in name.split("/")}
 ERRORS = ("substitution", "deletion")
 """Kinds of phones that are errors; unclear ones are neither right nor wrong."""
 
@@ -20,13 +22,14 @@ class Sound:
     """How often one expected phone was right."""
 
     letter: str
+    """Its name in tables (`sound_name`)."""
     is_final: bool
     """Whether it is at the end of a syllable."""
     total: int = 0
     """How often it was judged: unclear ones are left out."""
     errors: int = 0
     recognised: Counter[str | None] = field(default_factory=Counter)
-    """The letters that were recognised instead; None for a missing phone."""
+    """The names of those that were recognised instead; None for a missing phone."""
     example: tuple[str, str | None] | None = None
     """The answer's id and the word of its least probable error."""
     _least: float = math.inf
@@ -43,9 +46,26 @@ class Sound:
         self.total += 1
         if phone["kind"] in ERRORS:
             self.errors += 1
-            self.recognised[phone["recognised_letter"]] += 1
+            heard = phone["recognised_letter"]
+            self.recognised[None if heard is None else sound_name(heard)] += 1
             if phone["probability"] < self._least:
                 self._least, self.example = phone["probability"], (answer["id"], word["text"])
+
+
+def sound_name(letter: str) -> str:
+    """A sound by all the letters that are pronounced as it, so that it has one name whatever a text writes.
+
+    >>> [sound_name(letter) for letter in ("ㅙ", "ㅚ", "ㄱ", "AH")]
+    ['ㅚ/ㅙ/ㅞ', 'ㅚ/ㅙ/ㅞ', 'ㄱ', 'AH']
+    """
+    return _NAMES.get(letter, letter)
+
+
+def sound_key(phone: Mapping[str, Any]) -> str:
+    """The sound that a phone is counted with: its symbol, and whether it is final. Both onsets of ㄹ are one sound."""
+    if phone["position"] == "coda":
+        return f"{phone['expected']}-"
+    return "R" if (phone["expected"], phone["letter"]) == ("L", "ㄹ") else str(phone["expected"])
 
 
 def phones_of(answer: Answer) -> Iterator[tuple[Mapping[str, Any], Mapping[str, Any]]]:
@@ -57,15 +77,16 @@ def phones_of(answer: Answer) -> Iterator[tuple[Mapping[str, Any], Mapping[str, 
 
 
 def sounds_of(answers: Iterable[Answer]) -> dict[str, Sound]:
-    """Every phone that was judged, by its symbol, with what was recognised instead. Words that were not heard say
+    """Every phone that was judged, by its `sound_key`, with what was recognised instead. Words that were not heard say
     nothing about sounds."""
     sounds: dict[str, Sound] = {}
     for answer in answers:
         for word, phone in phones_of(answer):
             if word.get("kind") == "not-heard":
                 continue
-            symbol = phone["expected"] + ("-" if phone["position"] == "coda" else "")
-            sound = sounds.setdefault(symbol, Sound(phone["letter"], phone["position"] == "coda"))
+            sound = sounds.setdefault(
+                sound_key(phone), Sound(sound_name(phone["letter"]), phone["position"] == "coda")
+            )
             sound.add(answer, word, phone)
     return sounds
 

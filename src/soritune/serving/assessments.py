@@ -102,7 +102,7 @@ class Assessments:
         with clip_of(upload, limit) as clip:
             reading = model.read_clip(clip)
             try:
-                return reading, self._assessors[model.name].measure(read_clip(clip))
+                return reading, self._assessors[model.name].measure(read_clip(clip), clip)
             except AudioError as error:
                 raise fault_of(error, limit) from None
 

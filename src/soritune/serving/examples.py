@@ -89,17 +89,22 @@ PRONUNCIATION = _json(
             "snr_db": 32.0,
             "clipped_share": 0.0,
             "speech_s": 0.4,
+            "lossy_codec": None,
         },
+        "warnings": [],
         "language": None,
         "relatedness": {"margin": 4.1, "deviation": 6.2},
         "words": [
             {
                 "text": "가",
                 "spoken": "가",
+                "pronounced": "가",
                 "start_s": 0.1,
                 "end_s": 0.4,
                 "errors": 1,
-                "syllables": [{"text": "가", "start_s": 0.1, "end_s": 0.4, "phones": [_PHONE]}],
+                "syllables": [
+                    {"text": "가", "pronounced": "가", "start_s": 0.1, "end_s": 0.4, "phones": [_PHONE]}
+                ],
             }
         ],
         "insertions": [],
@@ -110,7 +115,7 @@ PRONUNCIATION = _json(
             "id": "not-aspirated",
             "phone": 0,
             "word": 0,
-            "ko": "'가'의 ㄱ은(는) 바람을 내지 말고 발음하세요. ㅋ처럼 바람이 많았어요.",
+            "ko": "'가'의 ㄱ은 바람을 내지 말고 발음하세요. ㅋ처럼 바람이 많았어요.",
             "en": "In '가', say ㄱ without a puff of air; it sounded aspirated, like ㅋ.",
             "article": None,
         },

@@ -60,4 +60,4 @@ def assess_clips(
             continue
         if listen is not None:
             listen(done.id, samples)
-        yield assessor.answer(done, assessor.measure(samples), phones)
+        yield assessor.answer(done, assessor.measure(samples, clip), phones)

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from soritune.errors import OutputError
+from soritune.errors import OutputError, reason_of
 from soritune.inference.clips import Item, clips_of
 from soritune.inference.header import Header
 from soritune.inference.json_values import without_nan
@@ -104,7 +104,7 @@ class FinishedRows:
             self._stream.write(line.encode("utf-8", "backslashreplace"))
             self._stream.flush()
         except OSError as error:
-            raise OutputError(f"{self.path} cannot be written ({error.strerror or error})") from error
+            raise OutputError(f"{self.path} cannot be written ({reason_of(error)})") from error
 
 
 @contextmanager
@@ -119,7 +119,7 @@ def finished_rows(output: Path) -> Iterator[FinishedRows]:
         path.parent.mkdir(parents=True, exist_ok=True)
         stream = open(os.open(path, os.O_CREAT | os.O_RDWR, 0o666), "r+b")  # noqa: SIM115  (closed below)
     except OSError as error:
-        raise OutputError(f"{path} cannot be written ({error.strerror or error})") from error
+        raise OutputError(f"{path} cannot be written ({reason_of(error)})") from error
     with stream:
         # A call that has just ended may have deleted the file that was opened.
         if not _lock(stream) or _inode(path) != os.fstat(stream.fileno()).st_ino:

@@ -23,13 +23,15 @@ function made(name, text, className = "") {
 
 // Elements for an answer; `say` gives the words of the page, `language` is that of the advice.
 export function drawAssessment(answer, say, language) {
-  if (!answer.assessable) return [made("p", say("not-assessable", { reason: say(`outcome-${answer.outcome}`) }), "note")];
+  const warnings = (answer.warnings ?? []).map((warning) => made("p", warning[language], "note"));
+  if (!answer.assessable) return [made("p", say("not-assessable", { reason: say(`outcome-${answer.outcome}`) }), "note"), ...warnings];
   const words = document.createElement("p");
   words.lang = "ko";
   words.className = "assessed";
   for (const word of answer.words) {
     const box = made("span", "", "word");
     box.append(made("b", word.text ?? ""));
+    if (word.pronounced && word.pronounced !== (word.text ?? "").replace(/[^가-힣]/g, "")) box.append(made("small", `[${word.pronounced}]`));
     const phones = word.syllables.flatMap((syllable) => syllable.phones);
     box.append(...phones.map((phone) => {
       const heard = phone.kind === "substitution" ? `→${phone.recognised_letter}` : { deletion: "×", unclear: "?" }[phone.kind] ?? "";
@@ -41,5 +43,5 @@ export function drawAssessment(answer, say, language) {
   }
   const wrong = answer.words.some((word) => word.syllables.some((syllable) => syllable.phones.some((phone) => WRONG.includes(phone.kind))));
   const advice = answer.advice?.[language] ?? (wrong ? "" : say("no-errors"));
-  return [made("p", advice, "advice"), words];
+  return [made("p", advice, "advice"), words, ...warnings];
 }

@@ -1,14 +1,14 @@
 import { assess, drawAssessment } from "./assessment.js";
 import { drawWave, wavOf } from "./drawing.js";
 import { openMicrophone, openStream } from "./microphone.js";
-import { texts } from "./texts.js";
+import { letters, texts } from "./texts.js";
 
 const EMOTIONS = ["emotion", "emotion-multilabel"];
 const UNSURE = 0.8;
 const get = (id) => document.getElementById(id);
 const state = {
   language: "en", health: null, message: ["starting", {}], fault: null,
-  samples: new Float32Array(0), rate: 16000, symbols: [], recording: null, busy: false, assessment: null, assessors: null,
+  samples: new Float32Array(0), rate: 16000, symbols: [], recording: null, busy: false, assessment: null, assessors: null, isKorean: true,
 };
 
 // Words
@@ -60,7 +60,9 @@ function writeButtons() {
 function draw() {
   const audio = get("audio");
   const at = audio.src && (!audio.paused || audio.currentTime) ? audio.currentTime : null;
-  drawWave(get("canvas"), state.samples, state.rate, state.symbols, at);
+  const shown = get("details").classList.contains("folds") ? [] : state.symbols;
+  const named = shown.map((each) => ({ ...each, symbol: letterOf(each.symbol) }));
+  drawWave(get("canvas"), state.samples, state.rate, named, at);
   get("canvas").setAttribute("aria-label", say("wave-label", { seconds: (state.samples.length / state.rate).toFixed(1) }));
 }
 
@@ -69,6 +71,11 @@ function element(name, text, className = "") {
   made.textContent = text;
   if (className) made.className = className;
   return made;
+}
+
+// Symbols of Korean phones are letters for people; those of other languages, of which some are written alike, stay.
+function letterOf(symbol) {
+  return state.isKorean ? letters[symbol] ?? symbol : symbol;
 }
 
 function showPhones(symbols) {
@@ -85,7 +92,7 @@ function showPhones(symbols) {
     button.tabIndex = -1;
     button.dataset.start = each.start_s;
     button.title = `${each.start_s.toFixed(2)}–${each.end_s.toFixed(2)} s, ${Math.round(each.confidence * 100)} %`;
-    button.append(element("b", each.symbol), element("small", each.start_s.toFixed(2)));
+    button.append(element("b", letterOf(each.symbol)), element("small", each.start_s.toFixed(2)));
     item.append(button);
     return item;
   });
@@ -142,12 +149,19 @@ function showAssessment(answer, models = state.assessors) {
   get("assessed").replaceChildren(...(answer ? drawAssessment(answer, say, state.language) : []));
 }
 
+// What was recognised without the text contradicts the assessment of it, because the text helps: it is folded then.
+function foldDetails(folds) {
+  get("details").classList.toggle("folds", folds);
+  get("details").open = !folds;
+}
+
 // A text that was to be said is compared with the recording, after its phones are shown.
 async function assessText(blob) {
   if (get("text-field").hidden) return;
   const names = state.health.pronunciation, chosen = get("model").value;
   const used = names.includes(chosen) ? chosen : names[0];
   const answer = await assess(blob, get("text").value, used, keyHeaders());
+  if (answer) report(answer.assessable ? "done-text" : "refused-text", { seconds: answer.recording.duration_s.toFixed(1) });
   showAssessment(answer, state.health.models.length > 1 ? { used, chosen } : null);
 }
 
@@ -157,6 +171,7 @@ function keyHeaders() {
 
 function clear() {
   showAssessment(null, null);
+  foldDetails(!get("text-field").hidden && get("text").value.trim() !== "");
   state.samples = new Float32Array(0);
   showPhones([]);
   showHangul("", false);
@@ -166,6 +181,7 @@ function clear() {
 
 function showAnswer(answer, seen = []) {
   const prediction = answer.tasks.phoneme;
+  state.isKorean = prediction?.hangul !== undefined;
   showPhones(answer.symbols?.phoneme ?? []);
   showHangul(prediction?.hangul ?? prediction?.phones?.join(" ") ?? "", false);
   const windows = (answer.windows ?? []).map((each) => ({ ...each, prediction: emotionOf(each.tasks) })).filter((each) => each.prediction);
@@ -270,6 +286,7 @@ async function startRecording() {
     }, (partial) => {
       if (!state.recording) return;
       if (partial.text !== undefined) {
+        state.isKorean = partial.text_kind === "as_pronounced";
         showHangul(partial.text, true);
         showPhones(partial.times);
       }

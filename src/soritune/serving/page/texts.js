@@ -1,3 +1,10 @@
+// The letter of each Korean phone; ㅐ and ㅔ, ㅒ and ㅖ, and ㅚ, ㅙ and ㅞ are one phone each.
+export const letters = {
+  G: "ㄱ", GG: "ㄲ", Kh: "ㅋ", N: "ㄴ", D: "ㄷ", DD: "ㄸ", Th: "ㅌ", R: "ㄹ", M: "ㅁ", B: "ㅂ", BB: "ㅃ", Ph: "ㅍ", S: "ㅅ", SS: "ㅆ",
+  J: "ㅈ", JJ: "ㅉ", CHh: "ㅊ", H: "ㅎ", k: "ㄱ", t: "ㄷ", p: "ㅂ", L: "ㄹ", NG: "ㅇ", A: "ㅏ", EO: "ㅓ", O: "ㅗ", U: "ㅜ", EU: "ㅡ",
+  I: "ㅣ", E: "ㅐ", iA: "ㅑ", iEO: "ㅕ", iO: "ㅛ", iU: "ㅠ", iE: "ㅒ", oA: "ㅘ", oE: "ㅙ", uEO: "ㅝ", uI: "ㅟ", euI: "ㅢ",
+};
+
 // The words of the page. A key that English has, Korean has too.
 export const texts = {
   en: {
@@ -44,6 +51,9 @@ export const texts = {
     ready: "Ready. Record, or open a file.",
     listening: "Recording, {seconds} s",
     computing: "Computing …",
+    "done-text": "The pronunciation of the text was assessed: {seconds} s of audio.",
+    "refused-text": "{seconds} s of audio were read, and the text was not assessed.",
+    details: "Details: what the model recognises without the text",
     done: "{phones} phones in {seconds} s of audio.",
     nothing: "No speech was detected.",
     "no-phones": "The model has no phones.",
@@ -100,6 +110,9 @@ export const texts = {
     ready: "준비되었습니다. 녹음하거나 파일을 여세요.",
     listening: "녹음 중, {seconds}초",
     computing: "계산하는 중 …",
+    "done-text": "문장의 발음을 평가했습니다. (소리 {seconds}초)",
+    "refused-text": "소리 {seconds}초를 읽었지만 문장의 발음은 평가하지 못했습니다.",
+    details: "자세히: 문장을 모른 채 모델이 알아들은 소리",
     done: "{seconds}초에서 음소 {phones}개를 찾았습니다.",
     nothing: "말소리를 찾지 못했습니다.",
     "no-phones": "이 모델에는 음소가 없습니다.",
