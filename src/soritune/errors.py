@@ -216,7 +216,7 @@ def reason_of(error: BaseException) -> str:
     """Why something failed, for the brackets of a sentence: one line, without words of the operating system.
 
     An error of the operating system in plain words; otherwise the first line of the error's own message, or the name
-    of its class if it has none.
+    of its class if it has no message.
     """
     if type(error).__name__ == "gaierror":  # of socket
         return "there is no host of this name"

@@ -191,7 +191,7 @@ class RayEngine:
 
 
 def _started(jobs: Iterable[Job]) -> Iterator[Job] | None:
-    """The jobs as a stream, of which the first one is taken at once; None if there are none, which need no Ray."""
+    """The jobs as a stream, of which the first one is taken at once; None for no jobs, which need no Ray."""
     stream = iter(jobs)
     for first in stream:
         return chain([first], stream)

@@ -62,8 +62,8 @@ def test_words_of_a_file_of_any_korean_editor(tmp_path: Path, encoding: str) -> 
         ("ㅏ\tㄱ", "do not stand in the same place"),
         ("ㅐ\tㅔ", "are one sound here"),
         ("네가\t네가", "both words are the same"),
-        ("네가\tㅣ", "stands beside a sound or is not a single word"),
-        ("네 가\t니가", "stands beside a sound or is not a single word"),
+        ("네가\tㅣ", "is neither a single word nor a sound"),
+        ("네 가\t니가", "is neither a single word nor a sound"),
         ("\tS", "'' is no letter"),
     ],
 )

@@ -26,7 +26,7 @@ _LETTERS = {phone.symbol: phone.letters[:1] or phone.symbol for phone in KOREAN.
 
 class Letter(str):
     """A letter with its particle, as `{letter:이/가}`, by its name: those of consonants end in one (기역이), those of
-    vowels do not (아가). What is no Korean letter gets both."""
+    vowels do not (아가). Any other text gets both."""
 
     __slots__ = ()
 

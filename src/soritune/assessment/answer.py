@@ -136,7 +136,7 @@ def assess(
 
     Raises:
         TaskError: phones that the model does not have, or more than `limited` allows.
-        Stopped: `limited` says so.
+        Stopped: `limited` asked for it.
     """
     facts = _facts(request, recording, thresholds)
     relation: Relatedness | None = None
@@ -221,8 +221,9 @@ def _not_assessed(outcome: Outcome, reason: dict[str, str]) -> dict[str, Any]:
 
 def unreadable(request: Request, recording: Recording, thresholds: Thresholds, reason: str) -> dict[str, Any]:
     """The answer for a recording that could not be read."""
+    fault = reason if reason.startswith(("the ", "it ")) else f"the recording {reason}"
     return _facts(request, recording, thresholds) | _not_assessed(
-        "unreadable-audio", reason_text("unreadable-audio", fault=reason)
+        "unreadable-audio", reason_text("unreadable-audio", fault=fault)
     )
 
 

@@ -142,7 +142,7 @@ def ids_of(symbols: Sequence[str], labels: Sequence[str]) -> list[int]:
 
 
 def is_special(label: str) -> bool:
-    """Whether a label has the form of a token that is no phone.
+    """Whether a label has the form of a token that is not a phone.
 
     >>> [is_special(label) for label in ("[PAD]", "<s>", "A", "[", "|")]
     [True, True, False, False, False]
@@ -159,7 +159,7 @@ def expected_of_phones(phones: Sequence[str], labels: Sequence[str], blank: int 
         blank: index of the blank; None if a label with the form of a special token is the blank.
 
     Raises:
-        TaskError: no phone, one that the model does not have, or a label that is no phone.
+        TaskError: no phone, one that the model does not have, or a label that is not a phone.
     """
     symbols = [phone for phone in phones if phone != WORD_BOUNDARY or WORD_BOUNDARY in labels]
     for symbol, column in zip(symbols, ids_of(symbols, labels), strict=True):

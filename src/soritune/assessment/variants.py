@@ -109,11 +109,11 @@ def _is_word(text: str) -> bool:
 
 
 def _pairs(expected: str, accepted: str) -> tuple[list[tuple[str, str | None]], str]:
-    """The pairs of phones of a line, and why there are none."""
+    """The pairs of phones of a line, or why it has no pair."""
     for part in (expected, accepted):
         if part != NONE and not _places(part):
             if any(is_syllable(character) for character in part):
-                return [], f"'{part}' stands beside a sound or is not a single word"
+                return [], f"'{part}' is neither a single word nor a sound"
             return [], f"'{part}' is no letter of a sound, no code of a phone and no word"
     if expected == NONE:
         return [], f"{NONE} cannot be expected"
@@ -128,7 +128,7 @@ def _pairs(expected: str, accepted: str) -> tuple[list[tuple[str, str | None]], 
     pairs: list[tuple[str, str | None]] = [pair for pair in dict.fromkeys(found) if pair[0] != pair[1]]
     if pairs:
         return pairs, ""
-    same = "are one sound here" if found else "do not stand in the same place of a syllable"
+    same = "are one sound here" if found else "have no common place in a syllable"
     return [], f"{expected} and {accepted} {same}"
 
 

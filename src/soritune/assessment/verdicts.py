@@ -91,7 +91,7 @@ class _Accepted:
 
 def is_same_letter(phone: str, other: str) -> bool:
     """Whether two phones are one Korean letter, as an onset and as a coda. The syllable decides which of them is
-    spoken, so that one in the place of the other is no error of a speaker.
+    spoken, so that one in the place of the other is right.
 
     >>> [is_same_letter(*pair) for pair in (("R", "L"), ("G", "k"), ("G", "Kh"), ("A", "A"))]
     [True, True, False, False]

@@ -52,7 +52,7 @@ WORDS: Mapping[Language, Mapping[str, str]] = {
 
 
 def answer_lines(answer: Mapping[str, Any], language: Language) -> Iterator[Line]:
-    """The words of an answer with their errors, and what to practise first; or why there are none."""
+    """The words of an answer with their errors, and what to practise first; or why it has no words."""
     words = WORDS[language]
     yield answer["id"], "bold"
     for warning in answer["warnings"]:

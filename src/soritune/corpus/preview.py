@@ -64,7 +64,7 @@ _SIDES = (("agent", "상담사", "상담원"), ("customer", "고객"))
 """Beginnings of names of the two people of a call. Where a corpus has columns of both, neither is suggested as the
 speaker, because only its author knows whose voice a recording holds."""
 _FEWEST_REPEATS = 2
-"""A column may hold speakers if its values have at least so many rows each, on average."""
+"""A column may hold speakers if its values have at least this number of rows each, on average."""
 
 
 @dataclass(frozen=True)

@@ -139,7 +139,7 @@ class WindowRunner:
         yield from unfinished
 
     def _windows(self, call: WindowedClip) -> Iterator[tuple[int, ReadWindow]]:
-        """The windows to run: those with enough speech, or the one with the most speech if there is none."""
+        """The windows to run: those with enough speech, or, if all have less, the one with the most."""
         most: tuple[int, ReadWindow] | None = None
         try:
             for index, window in enumerate(self.reader.read(call.clip)):

@@ -33,7 +33,7 @@ _only_inference = False
 
 
 def infer_only() -> None:
-    """From now on, this process imports the models of transformers for inference only."""
+    """Makes this process import the models of transformers for inference only."""
     global _only_inference
     _only_inference = True
 

@@ -58,7 +58,7 @@ def scores_before(predictions: Path, scores: Scores) -> Path | None:
         scores: of these predictions.
 
     Returns:
-        The file of the run's bundle `start`; None if there is none of the same clips, inputs and decoder.
+        The file of the run's bundle `start`; None without one of the same clips, inputs and decoder.
     """
     for path in RunFolder.of_predictions(predictions).scores_of_start():
         try:

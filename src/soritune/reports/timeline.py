@@ -186,7 +186,7 @@ def segments_table(tracks: Sequence[Track]) -> dict[str, Any]:
 
 
 def shown_label(segment: Segment) -> str:
-    """The label of a segment, or why it has none."""
+    """The label of a segment, or why it has no label."""
     if segment.get("reason") == LITTLE_SPEECH:
         return "(too little speech)"
     return "(uncertain)" if segment["label"] is None else str(segment["label"])

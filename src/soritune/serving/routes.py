@@ -333,10 +333,10 @@ async def _in_time(request: Request, work: Awaitable[Result]) -> Result:
 
 
 async def _left(request: Request) -> NoReturn:
-    """Waits until the client of a request, whose body has been read, is gone.
+    """Waits until the client of a request, whose body has been read, leaves.
 
     Raises:
-        RequestError: it is gone.
+        RequestError: it has left.
     """
     while (await request.receive())["type"] != "http.disconnect":
         pass

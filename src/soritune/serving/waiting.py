@@ -10,7 +10,7 @@ Result = TypeVar("Result")
 
 
 async def answer_before(work: Awaitable[Result], leaving: Awaitable[NoReturn], seconds: float) -> Result:
-    """The result of work. Where there is none, the work is cancelled.
+    """The result of work, which is cancelled if the client leaves or the time is over.
 
     Args:
         work: what is waited for.

@@ -8,8 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from soritune.bundles.card import weights_file
-from soritune.bundles.read import Bundle
+from soritune.bundles.card import Bundle, weights_file
 from soritune.errors import OutputError
 from soritune.inference.header import Header
 from soritune.inference.label_windows import LabelWindows

@@ -299,7 +299,7 @@ def make_splits(
 
 
 def refuse_without_speakers(manifest: Manifest, settings: SplitSettings) -> None:
-    """Refuses a manifest that will be split by speaker and has none, before work is spent on its recordings.
+    """Refuses a manifest that will be split by speaker and has no speaker, before work is spent on its recordings.
 
     Raises:
         SplitError: no row has a speaker.
