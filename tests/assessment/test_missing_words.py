@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from tests.assessment.made_output import FIRST, LAST, read, spoken
 
 from soritune.assessment.alignment import viterbi
-from soritune.assessment.expected import Expected, expected_of_phones, expected_of_text
+from soritune.assessment.expected import Expected, expected_of_phones, expected_of_text, gain
 from soritune.assessment.missing_words import missing_words
 from soritune.assessment.thresholds import packaged_thresholds
 
@@ -43,6 +44,34 @@ def test_words_that_were_spoken_are_not_missing() -> None:
 def test_a_word_with_errors_is_not_missing() -> None:
     """우리 as 오디: every consonant and the first vowel are others."""
     assert missing_in(TEXT, TEXT.replace("우리", "오디"))[1] == frozenset()
+
+
+def test_a_word_that_was_spoken_fast_is_not_missing() -> None:
+    """The model is unsure of every phone of 같이 and recognises three of the four: improbable, but not absent."""
+    given = spoken(read(TEXT.replace("같이", "갇이")))
+    labels, blank = FIRST, FIRST.index("[PAD]")
+    words = TEXT.split()
+    silent = spoken(read(" ".join([*words[:3], *words[4:]])))
+    assert len(given) > len(silent)
+    expected = expected_of_text(TEXT, given, labels, blank)
+    path = viterbi(given, expected.ids(labels), blank)
+    unsure = given.copy()
+    spans = [
+        (path.first_frames[phone.at], path.last_frames[phone.at])
+        for phone in expected.phones
+        if phone.word == 3
+    ]
+    for number, (first, last) in enumerate(spans):
+        rows = slice(first - 2, last + 3)
+        unsure[rows, :] = np.log(1e-9)
+        unsure[rows, blank] = np.log(0.45)
+        if number < 3:  # another vowel or consonant than the expected one
+            unsure[(first + last) // 2, blank] = np.log(0.4)
+            unsure[(first + last) // 2, labels.index("M" if number % 2 == 0 else "O")] = np.log(0.55)
+    path = viterbi(unsure, expected.ids(labels), blank)
+    other = expected.without({3}).ids(labels)
+    assert gain(unsure, expected.ids(labels), other, path, blank) > -KO_BASE.phone_log_probability
+    assert missing_words(expected, unsure, labels, blank, path, KO_BASE)[0] == frozenset()
 
 
 def test_one_word_always_remains() -> None:

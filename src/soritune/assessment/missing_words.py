@@ -15,6 +15,7 @@ from soritune.assessment.alignment import Alignment, LogProbabilities
 from soritune.assessment.expected import CONTEXT, Expected, aligned_anew, gain
 from soritune.assessment.limits import check_stop
 from soritune.assessment.thresholds import Thresholds
+from soritune.assessment.verdicts import phone_labels
 
 
 def missing_words(
@@ -28,7 +29,8 @@ def missing_words(
     """The words that were not spoken, and the alignment of the others.
 
     A word is missing if the natural logarithm of its probability, compared with that of no word in its place, is below
-    `phone_log_probability`, as for a phone. The least probable word is taken out first, and the words near it are
+    `phone_log_probability`, as for a phone, and if fewer phones than half of its own are recognised there: a word that
+    was spoken fast and with errors is there. The least probable word is taken out first, and the words near it are
     compared again without it. One word always remains.
 
     Args:
@@ -53,12 +55,35 @@ def missing_words(
         worst = max(left, key=lambda word: gains[word])
         if not gains[worst] > -thresholds.phone_log_probability:
             break
+        reduced = expected.without({*missing, worst})
+        other = reduced.ids(labels)
+        without = aligned_anew(given, current, other, path, blank)
+        needed = sum(phone.word == worst for phone in expected.phones)
+        if 2 * _phones_heard(given, labels, blank, reduced, without, worst) >= needed:
+            gains[worst] = -np.inf  # something was spoken in its place, and its phones are judged
+            continue
         missing.add(worst)
-        other = expected.without(missing).ids(labels)
-        path = aligned_anew(given, current, other, path, blank)
-        current = other
+        path, current = without, other
         at = left.index(worst)
         for word in left[max(0, at - CONTEXT) : at + CONTEXT + 1]:
             gains.pop(word, None)
         left.pop(at)
     return frozenset(missing), path
+
+
+def _phones_heard(
+    given: LogProbabilities, labels: Sequence[str], blank: int, reduced: Expected, path: Alignment, word: int
+) -> int:
+    """How many phones are recognised, without any text, from the word before one that was taken out to the one after
+    it, beyond those that these two words need."""
+    phones = reduced.phones
+    words = [phone.word for phone in phones if phone.word is not None]
+    before = max((each for each in words if each < word), default=None)
+    after = min((each for each in words if each > word), default=None)
+    near = [phone.at for phone in phones if phone.word is not None and phone.word in (before, after)]
+    start = 0 if before is None else int(path.first_frames[near[0]])
+    stop = len(given) if after is None else int(path.last_frames[near[-1]]) + 1
+    best = given[start:stop].argmax(axis=1)
+    changes = np.flatnonzero(np.diff(best, prepend=-1))
+    sounds = set(phone_labels(labels)) - {blank}
+    return sum(int(label) in sounds for label in best[changes]) - len(near)
