@@ -19,6 +19,7 @@ from tests.serving.test_server import Process
 from soritune.audio.synthesis.espeak import Synthesizer
 from soritune.corpus.manifest import Manifest
 from soritune.korean.g2p import Pronouncer
+from soritune.korean.phones import KOREAN
 from soritune.metrics.edit_distance import edit_counts
 from soritune.serving.app import PAGE
 
@@ -30,7 +31,7 @@ SENTENCES = (
 )
 PHONES = (
     "JSON.stringify([...document.querySelectorAll('#phones li')]"
-    ".map((each) => each.querySelector('b')?.textContent ?? '|'))"
+    ".map((each) => each.querySelector('button')?.dataset.symbol ?? '|'))"
 )
 READY = "document.getElementById('status').textContent.match(/Ready|준비/) !== null"
 DONE = "document.getElementById('status').textContent.includes('phones in')"
@@ -88,6 +89,9 @@ def test_file_and_microphone_give_the_same_phones(browser: Browser, speech: Path
     of_file = json.loads(browser.value(PHONES))
     assert rate(of_file) < 30
     assert browser.value("document.getElementById('hangul').textContent").startswith("안녕")
+    shown = "[...document.querySelectorAll('#phones b')].map((each) => each.textContent).join('')"
+    assert re.fullmatch("[ㄱ-ㅣ]+", browser.value(shown))
+    assert browser.value("document.getElementById('details').open") is True
     starts = json.loads(
         browser.value(
             "JSON.stringify([...document.querySelectorAll('#phones button')].map((each) => +each.dataset.start))"
@@ -126,6 +130,10 @@ def test_text_to_read_is_assessed_in_both_languages(browser: Browser, unseen: Ma
     browser.choose_file("#file", unseen.audio_path(row))
     browser.wait("document.querySelectorAll('#assessed .word').length > 0")
     assert browser.value("document.querySelectorAll('#assessed .word span').length") > 10
+    assert (
+        browser.value("document.getElementById('details').open") is False
+    )  # what was recognised without the text
+    assert "was assessed" in browser.value("document.getElementById('status').textContent")
     assert "no recordings of learners" in browser.value("document.getElementById('assessment').textContent")
     folder = os.environ.get("SORITUNE_SCREENSHOTS")
     for language, width in (("en", 1100), ("en", 360), ("ko", 360)):
@@ -256,6 +264,14 @@ def test_both_languages_have_every_text() -> None:
     )
     assert used <= keys_of("en")
     assert len(used) > 15
+
+
+def test_letters_of_the_page_are_those_of_the_inventory() -> None:
+    text = (PAGE / "texts.js").read_text(encoding="utf-8")
+    block = text.split("export const letters = {")[1].split("};")[0]
+    shown = dict(re.findall(r'(\w+): "(.)"', block))
+    assert shown.keys() == set(KOREAN.symbols)
+    assert all(shown[phone.symbol] in phone.letters for phone in KOREAN.phones)
 
 
 def test_page_loads_nothing_from_elsewhere(connect: Connect) -> None:

@@ -91,6 +91,7 @@ function showPhones(symbols) {
     button.type = "button";
     button.tabIndex = -1;
     button.dataset.start = each.start_s;
+    button.dataset.symbol = each.symbol;
     button.title = `${each.start_s.toFixed(2)}–${each.end_s.toFixed(2)} s, ${Math.round(each.confidence * 100)} %`;
     button.append(element("b", letterOf(each.symbol)), element("small", each.start_s.toFixed(2)));
     item.append(button);
