@@ -89,7 +89,7 @@ class FinishedRows:
             if kept and kept[0]["audio"] != audio:
                 kept = []
             kept.append(row)
-            is_whole = audio in by_file and len(kept) == sum(1 for _ in clips_of([by_file[audio]]))
+            is_whole = audio in by_file and len(kept) == sum(1 for _ in clips_of([by_file[audio]], None))
             if is_whole and not any("error" in each for each in kept):
                 self._write({"audio": audio, "changed": changed[audio], "rows": kept})
             yield row
