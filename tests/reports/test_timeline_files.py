@@ -133,7 +133,7 @@ def test_page_states_its_settings_and_failures_in_the_language_of_its_reader(tas
     ):
         assert part in shown, part
     page = shown.split("soritune predict|", 1)[1]
-    assert "right" not in page and "calm" in page
+    assert "|right|" not in page and "calm" in page
     left = [words for words in re.findall(r"[A-Za-z]{3,}(?: [a-z]{2,})+", page) if words != "is empty"]
     assert left == ["soritune predict"]
 
