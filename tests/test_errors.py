@@ -75,6 +75,7 @@ def test_a_reason_has_no_words_of_the_operating_system(code: int) -> None:
     for error in (
         OSError(code, os.strerror(code), "x"),
         ValueError(f"I/O error: {os.strerror(code)} (os error {code})\nmore"),
+        OSError(f"Error writing bytes. Detail: [errno {code}] {os.strerror(code)}"),
     ):
         reason = reason_of(error)
         assert reason and os.strerror(code) not in reason and "rrno" not in reason and "\n" not in reason

@@ -99,7 +99,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "testing": {"tasks"},
     "doctor": {"", "reports"},
-    "serving": {"", "audio", "bundles", "inference", "korean", "run_folder", "tasks"},
+    "serving": {"", "assessment", "audio", "bundles", "inference", "korean", "run_folder", "tasks"},
     "cli": {
         "",
         "assessment",

@@ -209,7 +209,8 @@ _SYSTEM_REASONS = {
     errno.EHOSTUNREACH: "the host cannot be reached",
 }
 """Errors of the operating system in plain words, which fit into brackets after "cannot be read" or "written"."""
-_RUST_ERROR = re.compile(r"\(os error (\d+)\)")
+_ERROR_NUMBER = re.compile(r"\(os error (\d+)\)|\[errno (\d+)\]", re.IGNORECASE)
+"""As the libraries of safetensors and Arrow report an error of the operating system."""
 
 
 def reason_of(error: BaseException) -> str:
@@ -223,12 +224,11 @@ def reason_of(error: BaseException) -> str:
     if isinstance(error, UnicodeDecodeError):
         return f"it is not {error.encoding.upper()} text, from byte {error.start}"
     first = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
-    if isinstance(error, OSError) and error.errno is not None:
-        if error.strerror and error.strerror != os.strerror(error.errno):
-            return str(error.strerror)  # of a library, or words of our own
-        code = error.errno
-    elif found := _RUST_ERROR.search(first):  # as safetensors reports a full disk
-        code = int(found[1])
-    else:
-        return first
+    code = error.errno if isinstance(error, OSError) else None
+    # Other words than those of the system are of a library, or our own.
+    own = first if code is None else str(error.strerror or os.strerror(code))
+    if found := _ERROR_NUMBER.search(own):
+        code = int(found[1] or found[2])
+    elif code is None or own != os.strerror(code):
+        return own
     return _SYSTEM_REASONS.get(code, f"the operating system refuses it, {errno.errorcode.get(code, code)}")

@@ -59,7 +59,7 @@ def test_words_of_a_file_of_any_korean_editor(tmp_path: Path, encoding: str) -> 
         ("S\tSS\ta\tb", "it has more than three parts"),
         ("Q\tS", "'Q' is no letter"),
         ("ㄳ\tㄱ", "'ㄳ' is no letter of a sound"),
-        ("ㅏ\tㄱ", "do not stand in the same place"),
+        ("ㅏ\tㄱ", "have no common place in a syllable"),
         ("ㅐ\tㅔ", "are one sound here"),
         ("네가\t네가", "both words are the same"),
         ("네가\tㅣ", "is neither a single word nor a sound"),

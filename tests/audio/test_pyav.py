@@ -55,7 +55,7 @@ def test_wav_is_decoded_to_the_samples_written(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "a.wav", stereo, 16000, subtype="FLOAT")
     samples, rate = decode_all(tmp_path / "a.wav", ValueError())
     assert rate == 16000 and np.array_equal(samples, stereo)
-    assert read_stream_info(tmp_path / "a.wav", ValueError()) == (16000, 2, 1.0)
+    assert read_stream_info(tmp_path / "a.wav", ValueError()) == (16000, 2, 1.0, "pcm_f32le")
 
 
 def test_text_is_not_audio_and_keeps_no_open_file(tmp_path: Path) -> None:

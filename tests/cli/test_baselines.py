@@ -50,7 +50,7 @@ def test_baselines_are_shown_beside_the_model_in_all_and_by_group(tones: Manifes
 def test_a_folder_without_scores_is_refused(tmp_path: Path) -> None:
     done = soritune(tmp_path)
     assert isinstance(done.exception, ManifestError)
-    assert "cannot be read as scores" in str(done.exception)
+    assert "does not exist; give a scores.json" in str(done.exception)
 
 
 def test_recognised_text_is_added_without_training(fakes: ModuleType, tmp_path: Path) -> None:

@@ -53,7 +53,7 @@ def test_pack_keeps_its_finished_shards(workers: int, tmp_path: Path) -> None:
     full = soritune(*words, tmp_path / "out", blocks=200)
     assert full.returncode == 2
     assert full.stderr.count("error: ") == 1 and "Traceback" not in full.stderr
-    assert "shard-00001.arrow cannot be written (File too large)" in full.stderr
+    assert "shard-00001.arrow cannot be written (the file would be larger than is allowed)" in full.stderr
     assert not (tmp_path / "out" / "manifest.parquet").exists()
     kept = tmp_path / "out" / "shards" / "shard-00000.arrow"
     written = kept.stat().st_mtime_ns
@@ -69,7 +69,7 @@ def test_check_is_one_sentence_and_continues(tmp_path: Path) -> None:
     full = soritune(*words, tmp_path / "out", blocks=1)
     assert full.returncode == 2
     assert full.stderr.count("error: ") == 1 and "Traceback" not in full.stderr
-    assert "File too large); " in full.stderr
+    assert "the file would be larger than is allowed); " in full.stderr
     assert "finished parts are kept; make room and run the same command again" in full.stderr
     assert soritune(*words, tmp_path / "out").returncode == 0
     assert soritune(*words, tmp_path / "whole").returncode == 0

@@ -15,7 +15,11 @@ def row(number: int, **more: Any) -> dict[str, Any]:
 
 def test_first_rows_and_all_failures_are_kept_without_windows() -> None:
     kept = KeptRows(keep_all=False, single_label_tasks=frozenset({"emotion"}))
-    rows = [*map(row, range(SHOWN + 5)), {"id": "bad", "error": "is empty"}, row(999, no_speech=True)]
+    rows = [
+        *map(row, range(SHOWN + 5)),
+        {"id": "bad", "audio": "bad.wav", "error": "is empty"},
+        row(999, no_speech=True),
+    ]
     assert list(kept.watch(rows)) == rows
     assert [each["id"] for each in kept.rows] == [*map(str, range(SHOWN)), "bad"]
     assert not any("windows" in each for each in kept.rows)

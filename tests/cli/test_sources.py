@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -188,7 +189,9 @@ def test_folder_with_several_tables_names_the_table_to_give_and_is_read_with_fil
     (tmp_path / "목록.csv").write_text("\n".join(lines), encoding="utf-8")
     (tmp_path / "화자정보.csv").write_text("화자,모국어\n화자1,한국어", encoding="utf-8")
     several = soritune("sources", "preview", "auto", tmp_path)
-    assert f"soritune sources preview auto {tmp_path / '목록.csv'}" in str(several.exception)
+    assert f"soritune sources preview auto {shlex.quote(str(tmp_path / '목록.csv'))}" in str(
+        several.exception
+    )
     assert "0 utterances" not in several.output
     one = soritune("sources", "preview", "auto", tmp_path, "--set", "files=[목록.csv]")
     assert one.exit_code == 0, one.output

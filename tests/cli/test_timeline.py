@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -137,6 +138,7 @@ def test_a_nightly_call_predicts_only_new_recordings(model, call, tmp_path, monk
     folder = tmp_path / "calls"
     folder.mkdir()
     call.rename(folder / "월요일.wav")
+    os.utime(folder / "월요일.wav", (1_000_000_000,) * 2)  # long before the call
     command = (
         folder, "-b", model, "--channel", "each", "--window-s", 5, "--vad", "energy", "-o", tmp_path / "p.jsonl",
         "--resume", "--timeline", tmp_path / "t.csv",
@@ -168,6 +170,7 @@ def test_a_nightly_call_shows_only_what_is_new(model, call, tmp_path):
     folder = tmp_path / "calls"
     folder.mkdir()
     call.rename(folder / "월요일.wav")
+    os.utime(folder / "월요일.wav", (1_000_000_000,) * 2)  # long before the call
     command = (
         folder, "-b", model, "--channel", "each", "--window-s", 5, "--vad", "energy", "-o", tmp_path / "p.jsonl",
         "--resume",

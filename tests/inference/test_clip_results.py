@@ -19,7 +19,9 @@ def results(fakes):
 
 
 def call(**outputs):
-    done = WindowedClip(CLIP, windows=[(0.0, 2.0), (2.0, 4.0)], speech=[True, True])
+    done = WindowedClip(
+        CLIP, windows=[(0.0, 2.0), (2.0, 4.0)], speech=[True, True], enough=[True, True], speech_s=[2.0, 2.0]
+    )
     done.outputs = {0: {"emotion": CALM}, 1: {"emotion": CALM} | outputs}
     return done
 

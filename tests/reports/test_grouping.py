@@ -50,4 +50,4 @@ def test_quarters_of_whole_numbers_are_cut_at_whole_numbers():
     groups = grouping([float(age) for age in range(20, 33)])  # 13 ages
     assert groups.ordered == ["20 to 23", "24 to 26", "27 to 29", "30 to 32"]
     assert groups.names[:5] == ["20 to 23"] * 4 + ["24 to 26"]
-    assert grouping([*range(20, 33), 20.5]).ordered[0].startswith("20 to 23.")
+    assert grouping([*range(20, 33), 20.5]).ordered[0].startswith("20 to 22.")

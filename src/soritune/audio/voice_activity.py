@@ -53,6 +53,8 @@ class Activity(NamedTuple):
 
     def inside(self, start_s: float, end_s: float) -> NDArray[np.bool_]:
         """The frames of a stretch."""
+        if not len(self.frames):
+            return self.frames
         last = len(self.frames) if end_s == float("inf") else int(np.ceil(end_s / self.frame_s))
         return self.frames[int(start_s / self.frame_s) : last]
 

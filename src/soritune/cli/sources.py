@@ -106,7 +106,7 @@ def preview(
     result = run(source, root, config, limit=limit, scan=ENOUGH if limit_scan is None else limit_scan)
     if as_json:
         print_json(_as_json(result))
-    elif result.fault is None or result.looked_at:
+    elif result.fault is None or result.looked_at or result.survey is not None:
         _show(result, _of_recipe(given, config))
         if result.speaker_columns is not None:
             print_markup(f"[yellow]{escape(_without_speaker(result.speaker_columns))}[/yellow]")

@@ -54,9 +54,14 @@ def choose(root: Path, config: Mapping[str, Any], labels: Collection[str] = ()) 
             seen = preview(source, root, chosen, scan=_LOOKED_AT)
         except SorituneError:
             break  # a setting that is given is wrong; it is reported when the corpus is read
-        fields = {name: column for name, column in seen.suggestions.items() if name in {*USED, *labels}}
+        given = chosen.get("fields", {})
+        fields = {
+            name: column
+            for name, column in seen.suggestions.items()
+            if name in {*USED, *labels} and name not in given
+        }
         if fields:
-            chosen["fields"] = {**chosen.get("fields", {}), **fields}
+            chosen["fields"] = {**given, **fields}
             found += [f"{name} is read from '{column}'" for name, column in fields.items()]
         if seen.suggested_root is not None:
             chosen["audio_root"] = seen.suggested_root

@@ -12,7 +12,6 @@ from urllib.parse import quote
 import yaml
 
 from soritune.inside_folder import file_names
-from soritune.korean.hangul import is_syllable
 from soritune.reports.numbers import percent
 from soritune.reports.templates import page_environment, resource
 from soritune.reports.weak_sounds import (
@@ -293,7 +292,7 @@ def _clip(answer: Answer, audio: str | None, words: Mapping[str, Any]) -> dict[s
 def _word(word: Mapping[str, Any]) -> dict[str, Any]:
     """A word whose syllables are named as they are pronounced, like the sounds below them (일찍 일어나지: 기러나지)."""
     sounds = word.get("pronounced")
-    spelling = "".join(character for character in word["text"] or "" if is_syllable(character))
+    spelling = "".join(character for character in word["text"] or "" if "가" <= character <= "힣")
     return {
         **word,
         "sounds": None if sounds == spelling else sounds,

@@ -97,7 +97,7 @@ class PhaseLog:
             f"{self.phase} {origin}: {counted(num_rows, 'utterance')}, {hours:.2f} h, {counted(total, 'step')}"
         )
         self._trains_encoder_on_cpu = accelerator.device.type == "cpu" and any(
-            row.part == "encoder" and row.trainable for row in parameters.rows
+            row.trainable and not row.part.startswith(("head ", "input ")) for row in parameters.rows
         )
         for row in parameters.rows:
             self.log.message(f"  {row.part}: {row.trainable:,} of {row.total:,} trained", to_terminal=False)

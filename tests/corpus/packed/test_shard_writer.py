@@ -173,7 +173,7 @@ def test_full_disk_is_one_sentence_and_leaves_nothing(tmp_path: Path) -> None:
     printed = subprocess.run(
         [sys.executable, "-c", _LIMITED, str(tmp_path)], capture_output=True, text=True, check=True
     ).stdout
-    assert "shard-00000.arrow cannot be written (File too large)" in printed
+    assert "shard-00000.arrow cannot be written (the file would be larger than is allowed)" in printed
     assert "make room and run the same command again" in printed
     assert list((tmp_path / "out").iterdir()) == []
 
