@@ -224,9 +224,10 @@ def reason_of(error: BaseException) -> str:
     if isinstance(error, UnicodeDecodeError):
         return f"it is not {error.encoding.upper()} text, from byte {error.start}"
     first = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
-    code = error.errno if isinstance(error, OSError) else None
     # Other words than those of the system are of a library, or our own.
-    own = first if code is None else str(error.strerror or os.strerror(code))
+    code, own = None, first
+    if isinstance(error, OSError) and error.errno is not None:
+        code, own = error.errno, str(error.strerror or os.strerror(error.errno))
     if found := _ERROR_NUMBER.search(own):
         code = int(found[1] or found[2])
     elif code is None or own != os.strerror(code):

@@ -92,3 +92,17 @@ def test_text_without_words_keeps_the_others_in_place() -> None:
     ]
     assert expected.without({0}).symbols == ("N", "A", "|", "D", "A")
     assert expected.without(set()).symbols == expected.symbols
+
+
+def test_a_word_that_is_not_recognised_is_not_missing_where_it_has_its_time() -> None:
+    """The model hears nothing for the time of 같이, between words of the usual pace."""
+    given, labels, blank = spoken(read(TEXT)), FIRST, FIRST.index("[PAD]")
+    expected = expected_of_text(TEXT, given, labels, blank)
+    path = viterbi(given, expected.ids(labels), blank)
+    places = [phone.at for phone in expected.phones if phone.word == 3]
+    silent = given.copy()
+    here = slice(path.first_frames[places[0]], path.last_frames[places[-1]] + 1)
+    silent[here] = np.log(0.01 / (len(labels) - 1))
+    silent[here, blank] = np.log(0.99)
+    path = viterbi(silent, expected.ids(labels), blank)
+    assert missing_words(expected, silent, labels, blank, path, KO_BASE)[0] == frozenset()

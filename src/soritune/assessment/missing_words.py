@@ -29,9 +29,10 @@ def missing_words(
     """The words that were not spoken, and the alignment of the others.
 
     A word is missing if the natural logarithm of its probability, compared with that of no word in its place, is below
-    `phone_log_probability`, as for a phone, and if fewer phones than half of its own are recognised there: a word that
-    was spoken fast and with errors is there. The least probable word is taken out first, and the words near it are
-    compared again without it. One word always remains.
+    `phone_log_probability`, as for a phone; if fewer phones than half of its own are recognised there; and if the words
+    beside it leave less than a quarter of the time that its phones take at the pace of the recording. So a word that
+    was spoken fast and with errors is there, and so is one that the model does not recognise. The least probable word
+    is taken out first, and the words near it are compared again without it. One word always remains.
 
     Args:
         expected: of the text.
@@ -59,7 +60,8 @@ def missing_words(
         other = reduced.ids(labels)
         without = aligned_anew(given, current, other, path, blank)
         needed = sum(phone.word == worst for phone in expected.phones)
-        if 2 * _phones_heard(given, labels, blank, reduced, without, worst) >= needed:
+        is_heard = 2 * _phones_heard(given, labels, blank, reduced, without, worst) >= needed
+        if is_heard or 4 * _free_phones(reduced, without, worst) >= needed:
             gains[worst] = -np.inf  # something was spoken in its place, and its phones are judged
             continue
         missing.add(worst)
@@ -77,9 +79,7 @@ def _phones_heard(
     """How many phones are recognised, without any text, from the word before one that was taken out to the one after
     it, beyond those that these two words need."""
     phones = reduced.phones
-    words = [phone.word for phone in phones if phone.word is not None]
-    before = max((each for each in words if each < word), default=None)
-    after = min((each for each in words if each > word), default=None)
+    before, after = _beside(reduced, word)
     near = [phone.at for phone in phones if phone.word is not None and phone.word in (before, after)]
     start = 0 if before is None else int(path.first_frames[near[0]])
     stop = len(given) if after is None else int(path.last_frames[near[-1]]) + 1
@@ -87,3 +87,25 @@ def _phones_heard(
     changes = np.flatnonzero(np.diff(best, prepend=-1))
     sounds = set(phone_labels(labels)) - {blank}
     return sum(int(label) in sounds for label in best[changes]) - len(near)
+
+
+def _free_phones(reduced: Expected, path: Alignment, word: int) -> float:
+    """For how many phones the words beside one that was taken out leave time, at the median pace of the recording.
+
+    0 for the first and the last word, beside which the recording may have silence.
+    """
+    before, after = _beside(reduced, word)
+    if before is None or after is None:
+        return 0.0
+    places = {each: [phone.at for phone in reduced.phones if phone.word == each] for each in (before, after)}
+    start, stop = int(path.last_frames[places[before][-1]]), int(path.first_frames[places[after][0]])
+    starts = path.first_frames[[phone.at for phone in reduced.phones]]
+    pace = float(np.median(np.diff(starts))) if len(starts) > 1 else 0.0
+    return (stop - start) / max(pace, 1.0) - 2  # a word boundary is between them in any case
+
+
+def _beside(reduced: Expected, word: int) -> tuple[int | None, int | None]:
+    """The nearest words before and after one that was taken out."""
+    words = [phone.word for phone in reduced.phones if phone.word is not None]
+    before = max((each for each in words if each < word), default=None)
+    return before, min((each for each in words if each > word), default=None)
