@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 import torch
 import transformers
@@ -166,5 +167,6 @@ def test_the_largest_batch_is_found(folder: Path, tones: Manifest) -> None:
         ["data.source=manifest", "split.given=null", f"data={tones.path}", "train.device=cpu"],
     )
     recipe.model.encoder, recipe.model.architecture = str(folder), {}
-    found = find_batch(recipe, memory_gb=3.0)
+    used_gb = psutil.Process().memory_info().rss / 1e9  # other tests of this process came before
+    found = find_batch(recipe, memory_gb=used_gb + 3.0)
     assert found.padded_seconds >= found.longest_s > 0
