@@ -48,8 +48,7 @@ def _held(descriptor: int) -> Iterator[None]:
     """Locks a file while this process writes it, so that others know that it is no leftover."""
     try:
         if fcntl is not None:
-            with contextlib.suppress(OSError):  # a file system without locks
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock_file(descriptor)
         else:
             os.close(descriptor)  # an open file cannot be renamed there
             descriptor = -1
@@ -59,20 +58,28 @@ def _held(descriptor: int) -> Iterator[None]:
             os.close(descriptor)
 
 
+def lock_file(descriptor: int) -> bool:
+    """Locks an open file until it is closed. False if another process has locked it; True where there are no locks."""
+    if fcntl is None:
+        return True
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        pass  # a file system without locks
+    return True
+
+
 def _is_written(file: Path) -> bool:
     """Whether a process holds the file."""
     if fcntl is None:
         return False
     descriptor = os.open(file, os.O_RDWR)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:
-        return False  # a file system without locks
+        return not lock_file(descriptor)
     finally:
         os.close(descriptor)
-    return False
 
 
 def _temporary_stem(target: Path) -> str:

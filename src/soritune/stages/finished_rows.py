@@ -21,11 +21,7 @@ from soritune.inference.json_values import without_nan
 from soritune.inference.predictions import Row
 from soritune.stages.earlier_predictions import refuse_other_settings
 from soritune.strict_json import parse_json
-
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
+from soritune.whole_file import lock_file
 
 SUFFIX = ".unfinished"
 FILES_AT_ONCE = 32
@@ -122,7 +118,7 @@ def finished_rows(output: Path) -> Iterator[FinishedRows]:
         raise OutputError(f"{path} cannot be written ({reason_of(error)})") from error
     with stream:
         # A call that has just ended may have deleted the file that was opened.
-        if not _lock(stream) or _inode(path) != os.fstat(stream.fileno()).st_ino:
+        if not lock_file(stream.fileno()) or _inode(path) != os.fstat(stream.fileno()).st_ino:
             raise OutputError(
                 f"another call is writing {output}; wait until it has ended, or choose another --output"
             )
@@ -154,19 +150,6 @@ def _inode(path: Path) -> int | None:
         return path.stat().st_ino
     except OSError:
         return None
-
-
-def _lock(stream: BinaryIO) -> bool:
-    """Whether no other process has the file open."""
-    if fcntl is None:
-        return True
-    try:
-        fcntl.flock(stream.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:
-        pass  # a file system without locks
-    return True
 
 
 def _value(line: bytes) -> Any:
