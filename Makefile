@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 # Two training processes or test workers that each take all cores only get in each other's way.
 export OMP_NUM_THREADS ?= 2
 
-.PHONY: demo serve test check bench install clean test-long load soak lost-worker lost-replica
+.PHONY: demo serve test check bench install clean test-long long-tests load soak lost-worker lost-replica
 
 install: $(STAMP)
 
@@ -30,12 +30,16 @@ check: $(STAMP)
 	$(BIN)/ruff format --check src tests benchmarks release
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache --no-logo
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m 'not slow'
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m 'not slow and not long'
 
-# The server under load, for 20 minutes, and with a process that is killed: half an hour of two idle cores.
+# Kills at more moments, lost nodes and all benchmarks at toy size; then the server under load, for 20 minutes, and with
+# a process that is killed: three quarters of an hour of two idle cores.
 CLIPS ?= $${SORITUNE_DATA:-../shared/data}/ko_speech_selvas
 LOAD := benchmarks/serve_load.py $(CLIPS) --check
-test-long: load soak lost-worker lost-replica
+test-long: long-tests load soak lost-worker lost-replica
+
+long-tests: $(STAMP)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m long
 
 load: $(STAMP)
 	OMP_NUM_THREADS=2 $(BIN)/python $(LOAD) --clients 50 --seconds 60

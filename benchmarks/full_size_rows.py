@@ -10,6 +10,9 @@ process of its own, after its imports. Memory is what the process needs more tha
     uninterrupted all micro-batches of the epoch up to there and the next 50, which must be those of `restore`
     split         `soritune split`, whole speakers, by age, SNR, length, gender, beside the best of --draws random ones
     first_step    `soritune train` on a toy encoder until the first step is logged: everything that a training reads
+    first_batch   with --packed: a fresh process until its first micro-batch of 160 padded seconds is there as tensors:
+                  it imports, opens a manifest of --rows rows, plans an epoch, reads and decodes real clips. The
+                  folder is one of `soritune pack`, whose rows are repeated; its shards leave the page cache before
     lhotse        (peer) the same rows as lazy cuts, DynamicBucketingSampler with 50 buckets, all of an epoch
     group_by_length (peer) lengths as a list, and the order of Hugging Face's length-grouped sampler
 
@@ -39,6 +42,7 @@ import psutil
 import pyarrow as pa
 import soundfile
 import yaml
+from packed_corpus import drop_from_cache
 from subset import FIELDS, population
 
 from soritune.corpus.manifest import SCHEMA, Manifest, copy_manifest, load_manifest
@@ -232,6 +236,56 @@ def first_step(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     return {"seconds": seconds, "cpu_s": processor}
 
 
+_FIRST_BATCH = """
+import json, sys, time
+from functools import partial
+import numpy as np
+from soritune.audio.preprocessing import Preprocessing
+from soritune.corpus.manifest import load_manifest
+from soritune.draws import Draws
+from soritune.geometry import frames_of
+from soritune.tasks.task import make_task
+from soritune.training.batches.collate import Collator
+from soritune.training.batches.config import BatchSettings
+from soritune.training.batches.loader import load_batches
+from soritune.training.batches.plan import plan_epoch
+imported = time.process_time()
+manifest = load_manifest(sys.argv[1])
+settings = BatchSettings(padded_seconds=float(sys.argv[2]), micro_batches_per_step=2)
+plan = plan_epoch(np.arange(len(manifest)), manifest.durations_s, settings, seed=7)
+frames = partial(frames_of, kernels=(10,), strides=(320,))
+collator = Collator(manifest, (make_task("phoneme", {}),), Preprocessing(), num_frames=frames, hidden_size=8)
+batch = next(iter(load_batches(plan, collator, Draws(7, 0, 0), range(plan.num_micro_batches), num_workers=0)))
+clips, samples = batch.inputs["waveform"].shape
+print(json.dumps({"cpu_s": time.process_time(), "imports_cpu_s": imported, "rows": len(manifest), "clips": clips,
+                  "padded_audio_s": clips * samples / 16000}), flush=True)
+"""
+
+
+def first_batch(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
+    """Seconds from the start of the process to its first batch of real clips."""
+    if options.packed is None:
+        sys.exit("give --packed, a folder of `soritune pack`, whose rows are repeated")
+    store = folder / "packed.parquet"
+    if not store.exists():
+        packed = load_manifest(options.packed / "manifest.parquet")
+        again = pa.array(np.arange(options.rows) % len(packed))
+        given = {"id": pa.array([f"row-{number}" for number in range(options.rows)])}
+        columns = [given[name] if name in given else packed.column(name).take(again) for name in SCHEMA.names]
+        copy_manifest(store, Manifest(None, packed.root, table=pa.table(columns, schema=SCHEMA)))
+    drop_from_cache(sorted((options.packed / "shards").glob("*.arrow")))
+    command = [sys.executable, "-W", "ignore", "-c", _FIRST_BATCH, str(store), str(SECONDS)]
+    started = time.perf_counter()
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    seconds = time.perf_counter() - started
+    _, errors = process.communicate()
+    if not line:
+        sys.exit(errors or "the process ended before its first batch")
+    return {"seconds": seconds, **json.loads(line)}
+
+
 def write_cuts(folder: Path) -> Path:
     path = folder / "cuts.jsonl.gz"
     if not path.exists():
@@ -291,6 +345,7 @@ ARMS: dict[str, Callable[[Path, argparse.Namespace], dict[str, Any]]] = {
     "uninterrupted": uninterrupted,
     "split": split,
     "first_step": first_step,
+    "first_batch": first_batch,
     "lhotse": lhotse,
     "group_by_length": group_by_length,
 }
@@ -350,6 +405,9 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--only", choices=ARMS, nargs="+", default=list(ARMS))
     parser.add_argument("--peer-python", default=sys.executable, help="interpreter that has lhotse")
+    parser.add_argument(
+        "--packed", type=Path, help="folder of `soritune pack` with real clips, for first_batch"
+    )
     parser.add_argument("--json", type=Path, help="write the results")
     parser.add_argument("--arm", choices=ARMS, help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)

@@ -1,13 +1,14 @@
 """Errors of learners of English by phone: error heads beside goodness of pronunciation, on the same folds of speakers.
 
     OMP_NUM_THREADS=1 python benchmarks/learner_errors.py --encoder openai/whisper-base --output exp/learners
-    python benchmarks/learner_errors.py --encoder soritune/ko-base --folders speechocean762 --output exp/learners-ko
+    python benchmarks/learner_errors.py --encoder soritune/ko-base --output exp/learners-ko
     python benchmarks/learner_errors.py --output exp/learners --only judge        # the tables again, seconds
 
 $SORITUNE_DATA is the folder with `speechocean762` and `speechocean762_train` (63 speakers, 1,260 clips, CC BY 4.0). A
 phone is wrong if the mean score of its five experts is below 0.5 of 2, as the corpus defines it. The encoder is not
-trained; heads are trained on its stored states with the recipe `l2-multitask`. Five folds of whole speakers; a part of
-the training speakers are development speakers, on whom thresholds are chosen. No method sees a test speaker.
+trained, and that of soritune/ko-base is Whisper's own, so it has seen none of these speakers. Heads are trained on its
+stored states with the recipe `l2-multitask`. Five folds of whole speakers; a part of the training speakers are
+development speakers, on whom thresholds are chosen. No method sees a test speaker.
 
     states     encodes all clips once, at about 20 s of speech per second of one core; resumes where it was stopped
     heads      trains the heads on each fold, plain and with swapped phones, and stores what they give for each phone
@@ -88,7 +89,7 @@ def rows_of(options: argparse.Namespace) -> Manifest:
     root = data_folder()
     if not path.exists():
         rows: list[Utterance] = []
-        for folder in options.folders:
+        for folder in FOLDERS:
             lines = (root / folder / "manifest.jsonl").read_text("utf-8").splitlines()
             rows += [_row(root, folder, json.loads(line)) for line in lines]
         if options.clips is not None:
@@ -526,13 +527,6 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=list(PARTS), default=list(PARTS))
     parser.add_argument("--arms", nargs="+", choices=list(ARMS), default=list(ARMS))
     parser.add_argument("--layers", nargs="+", type=int, default=[4, 6], help="layers that heads read")
-    parser.add_argument(
-        "--folders",
-        nargs="+",
-        choices=FOLDERS,
-        default=list(FOLDERS),
-        help="parts of the corpus; soritune/ko-base was trained on speakers of the second one",
-    )
     parser.add_argument("--folds", type=int, default=5)
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--seed", type=int, default=0)

@@ -6,9 +6,11 @@ import ast
 import importlib
 import importlib.util
 import os
+import signal
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
@@ -48,6 +50,23 @@ DECODER = Mute
 '''
 """A decoder as another package brings it: it reads the first frames only."""
 TEXTS = ("가나", "다라마", "사과 나무", "바다", "하루 하루")
+
+
+def pytest_configure() -> None:
+    """Tests send Ctrl+C to processes. A shell starts programs in the background with this signal ignored, and so would
+    the processes of the tests be."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@contextmanager
+def ray_signals() -> Iterator[None]:
+    """Takes back the handler of Ray for SIGTERM: processes that later tests fork would have it, and not end."""
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -94,6 +94,19 @@ NOT_HERE: dict[str, str] = {
     "same_figures.py": "needs three real corpora; tests/contracts/test_identical_samples.py compares layouts",
     "two_checkouts.py": "its parts run in tests/test_benchmarks.py",
 }
+LONG = {
+    "train_epoch modes",
+    "train_epoch ablation",
+    "child_phoneme_comparison",
+    "kill_resume",
+    "emotion_text",
+    "emotion_augmentation",
+    "serve_load",
+    "onnx_speed",
+    "flat_memory",
+    "h200",
+}
+"""Those that take longest are tests of `make test-long`."""
 EXIT_CODES = {"flat_memory": (0, 1)}
 """20 steps are too few for memory to be flat; it is measured all the same."""
 
@@ -169,8 +182,10 @@ def run(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, env=environment)
 
 
-@pytest.mark.slow(seconds=20)
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.slow(seconds=10)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.long) if name in LONG else name for name in COMMANDS]
+)
 def test_options_run_at_toy_size(name: str, toy_files: Path) -> None:
     for line in COMMANDS[name]:
         program, *words = line.split()

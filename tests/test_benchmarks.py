@@ -209,6 +209,7 @@ def test_every_recipe_has_a_toy_training() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_changed_learning_rate_is_detected_in_the_second_gradient(tmp_path: Path) -> None:
     """The first gradient does not depend on the learning rate; the second is that of changed weights."""
     source, copy = FOLDER.parent, tmp_path / "copy"
@@ -234,6 +235,7 @@ def test_changed_learning_rate_is_detected_in_the_second_gradient(tmp_path: Path
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_speed_and_predictions_of_a_toy_corpus_are_compared(tmp_path: Path) -> None:
     corpus = tmp_path / "ko_speech_selvas"
     corpus.mkdir()

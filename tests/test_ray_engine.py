@@ -6,9 +6,8 @@ import json
 import os
 import socket
 import threading
-import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -16,10 +15,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.conftest import ray_signals
 
 from soritune import ray_engine
 from soritune.corpus import check_parts, headers
-from soritune.corpus.manifest import load_manifest, write_manifest
+from soritune.corpus.check_parts import CheckFolder
+from soritune.corpus.manifest import Manifest, load_manifest, write_manifest
 from soritune.corpus.packed.pack import pack
 from soritune.corpus.prepare import prepare
 from soritune.errors import MissingLibraryError, OutputError, SorituneError
@@ -29,6 +30,7 @@ from soritune.inference.predictor import Predictor
 from soritune.inference.recognition.recogniser import RecognisedText, Word
 from soritune.ray_engine import LIBRARIES, Origin, RayEngine, enter, refuse_unreachable, refuse_unschedulable
 from soritune.stages.check import check_rows
+from soritune.stages.check_report import CheckReport
 from soritune.stages.cluster_prediction import ClusterPrediction
 from soritune.stages.cluster_transcription import ClusterTranscription
 from soritune.stages.predict import predict_rows
@@ -144,7 +146,7 @@ def cluster() -> Iterator[Any]:
     import ray
     from ray.cluster_utils import Cluster
 
-    with pytest.MonkeyPatch.context() as patch:
+    with ray_signals(), pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
         patch.setenv("RAY_worker_niceness", "0")  # a busy machine would starve them
         # A lost node is noticed after about 3 s instead of 15.
@@ -280,38 +282,85 @@ def _by_value(function: Any) -> Any:
     return function
 
 
-@pytest.mark.slow(seconds=60)
-def test_lost_node_loses_nothing_and_doubles_nothing(cluster: Any, shared_data: Path, tmp_path: Path) -> None:
+def repeated(shared_data: Path, file: Path, turns: int) -> Manifest:
+    """100 real clips, again and again: 1,200 rows are some twenty seconds of one core."""
     source = load_manifest(
         shared_data / "ko_speech_selvas" / "manifest.jsonl", fields={"duration_s": "duration"}
     )
-    # 1,200 rows in 120 shards: some twenty seconds of one core.
     rows = [
-        replace(row, id=f"{row.id}-{turn}") for turn in range(12) for row in source.utterances(np.arange(100))
+        replace(row, id=f"{row.id}-{turn}")
+        for turn in range(turns)
+        for row in source.utterances(np.arange(100))
     ]
-    manifest = write_manifest(tmp_path / "rows.parquet", rows, root=source.root)
-    pack(manifest, tmp_path / "local", rows_per_shard=10, workers=2)
+    return write_manifest(file, rows, root=source.root)
+
+
+def times(folder: Path, pattern: str) -> dict[str, int]:
+    """When each file was written, in nanoseconds."""
+    return {file.name: file.stat().st_mtime_ns for file in folder.glob(pattern)}
+
+
+@contextmanager
+def lost_node(cluster: Any, folder: Path, done: str, number: int) -> Iterator[dict[str, int]]:
+    """A second node, which is killed when the folder has so many files of a pattern; gives their times at the loss."""
     lost = started(lambda: cluster.add_node(num_cpus=2, object_store_memory=STORE))
-    shards = tmp_path / "ray" / "shards"
     at_the_loss: dict[str, int] = {}
+    ended = threading.Event()
 
     def lose() -> None:
-        while len(list(shards.glob("*.json"))) < 25:
-            time.sleep(0.05)
-        for marker in shards.glob("shard-*.json"):
-            for file in (marker, marker.with_suffix(".arrow")):
-                at_the_loss[file.name] = file.stat().st_mtime_ns
+        while len(list(folder.glob(done))) < number and not ended.wait(0.05):
+            pass
+        at_the_loss.update(times(folder, done))
         cluster.remove_node(lost, allow_graceful=False)
 
     watcher = threading.Thread(target=lose)
     watcher.start()
-    packed = pack(manifest, tmp_path / "ray", rows_per_shard=10, engine=RayEngine())
-    watcher.join(timeout=60)
+    try:
+        yield at_the_loss
+    finally:
+        ended.set()
+        watcher.join(timeout=60)
+
+
+@pytest.mark.slow(seconds=60)
+@pytest.mark.long
+def test_lost_node_loses_nothing_and_doubles_nothing(cluster: Any, shared_data: Path, tmp_path: Path) -> None:
+    manifest = repeated(shared_data, tmp_path / "rows.parquet", 12)
+    pack(manifest, tmp_path / "local", rows_per_shard=10, workers=2)
+    shards = tmp_path / "ray" / "shards"
+    with lost_node(cluster, shards, "shard-*.json", 25) as at_the_loss:
+        packed = pack(manifest, tmp_path / "ray", rows_per_shard=10, engine=RayEngine())
     assert packed.num_new == 120
-    assert 50 <= len(at_the_loss) < 240
-    assert {name: (shards / name).stat().st_mtime_ns for name in at_the_loss} == at_the_loss
+    assert 25 <= len(at_the_loss) < 120
+    assert times(shards, "shard-*.json").items() >= at_the_loss.items()
     assert content(tmp_path / "ray") == content(tmp_path / "local")
     assert len(load_manifest(tmp_path / "ray" / "manifest.parquet")) == 1200
+
+
+@pytest.mark.slow(seconds=60)
+@pytest.mark.long
+def test_check_on_a_lost_node_is_that_of_one_machine(
+    cluster: Any, shared_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(check_parts, "ROWS_PER_PART", 10)
+    manifest = repeated(shared_data, tmp_path / "rows.parquet", 12)
+    arguments: dict[str, Any] = {"measures": True, "resumes": ""}
+    reports = [CheckReport(None, tmp_path / name, title="rows", splits=None) for name in ("local", "ray")]
+    check_rows(manifest, tmp_path / "local", [], workers=2, reports=reports[0], **arguments)
+    at_the_end: dict[str, int] = {}
+    remove = CheckFolder.remove
+
+    def removed(folder: CheckFolder) -> None:
+        at_the_end.update(times(folder.path, "part-*.parquet"))
+        remove(folder)
+
+    monkeypatch.setattr(CheckFolder, "remove", removed)
+    parts = tmp_path / "ray" / "check_parts"
+    with lost_node(cluster, parts, "part-*.parquet", 25) as at_the_loss:
+        check_rows(manifest, tmp_path / "ray", [], engine=RayEngine(), reports=reports[1], **arguments)
+    assert len(at_the_end) == 120 and 25 <= len(at_the_loss) < 120
+    assert at_the_end.items() >= at_the_loss.items()
+    assert content(tmp_path / "ray") == content(tmp_path / "local")
 
 
 @pytest.mark.slow(seconds=30)

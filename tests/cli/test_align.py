@@ -1,3 +1,4 @@
+import csv
 import json
 
 import pytest
@@ -35,6 +36,24 @@ def test_rows_of_a_manifest_have_their_own_texts(unseen, tiny_ko):
     content = json.loads(run("--manifest", unseen.path, "-b", tiny_ko, "--json").stdout)
     assert content["aligned"] == len(unseen)
     assert content["clips"][0]["id"] == next(unseen.utterances()).id
+
+
+def test_table_of_excel_is_aligned_whole_with_its_own_column_names(unseen, tiny_ko, tmp_path):
+    """25 lines: the terminal shows 20 and counts the others, the table of times has all."""
+    rows = list(unseen.utterances())[:5] * 5
+    lines = [f"{unseen.audio_path(row)},{row.text},{n}" for n, row in enumerate(rows)]
+    table = tmp_path / "명단.csv"
+    table.write_text("\n".join(["녹음,대본문장,번호", *lines]) + "\n", encoding="cp949")
+    fields = ("--field", "audio=녹음", "--field", "text=대본문장", "--field", "id=번호")
+    printed = run("--manifest", table, *fields, "-b", tiny_ko, "--times-csv", tmp_path / "t.csv")
+    assert "5 more clips aligned" in printed.stdout
+    assert "녹음 → audio" in printed.stderr
+    with (tmp_path / "t.csv").open(encoding="utf-8-sig") as file:
+        words = [line for line in csv.DictReader(file) if line["tier"] == "words"]
+    assert {line["id"] for line in words} == {str(n) for n in range(25)}
+    for n, row in enumerate(rows):
+        spoken = [line["text"] for line in words if line["id"] == str(n)]
+        assert spoken == [word.strip(".,?!") for word in row.text.split()]
 
 
 def test_text_that_does_not_fit_is_an_error_of_its_clip(unseen, tiny_ko):

@@ -191,8 +191,9 @@ def start(manifest: Path, folder: Path) -> subprocess.Popen[bytes]:
     )
 
 
-@pytest.mark.slow(seconds=60)
-def test_killed_at_ten_moments_it_resumes_to_the_same_bytes(tmp_path: Path) -> None:
+@pytest.mark.slow(seconds=20)
+@pytest.mark.parametrize("moments", [2, pytest.param(10, marks=pytest.mark.long)])
+def test_killed_at_random_moments_it_resumes_to_the_same_bytes(tmp_path: Path, moments: int) -> None:
     corpus(tmp_path / "in", count=300, seconds=2.0)
     manifest = tmp_path / "in" / "manifest.parquet"
     began = time.monotonic()
@@ -203,7 +204,7 @@ def test_killed_at_ten_moments_it_resumes_to_the_same_bytes(tmp_path: Path) -> N
     assert json.loads(whole["check.json"])["quarantined"] == 43
     rng = random.Random(5)
     kills, output = 0, tmp_path / "killed"
-    while kills < 10:
+    while kills < moments:
         process = start(manifest, output)
         try:
             assert process.wait(timeout=rng.uniform(0.1, 0.95) * lasts_s) == 0

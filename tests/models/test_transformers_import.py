@@ -19,6 +19,7 @@ from soritune.models.architecture import _OnlyShapes
 pytestmark = pytest.mark.slow
 
 UNUSED = {"accelerate", "scipy", "sympy", "torch._dynamo", "torch._inductor", "torch.distributed.tensor"}
+UNUSED |= {"transformers.loss.loss_for_object_detection"}
 COMMAND = """
 import atexit, sys
 from soritune.cli.main import main
@@ -43,7 +44,29 @@ with TransformGetItemToIndex():
 assert torch._dynamo.allow_in_graph.__module__ == "torch._dynamo.decorators", torch._dynamo.allow_in_graph
 assert torch.compiler.disable.__module__ == "torch.compiler"
 assert transformers.utils.import_utils.is_scipy_available() and transformers.utils.is_accelerate_available()
+from transformers.loss.loss_utils import LOSS_MAPPING
+assert "ForCausalLM" in LOSS_MAPPING
+assert transformers.utils.import_utils.define_import_structure.__module__ == "transformers.utils.import_utils"
+assert transformers.models.bert.BertModel and transformers.AutoTokenizer
 print(sorted(loaded))
+"""
+
+
+COUNTED = """
+import builtins, sys
+opened, open_ = [], builtins.open
+
+def counting(file, *arguments, **options):
+    opened.append(str(file))
+    return open_(file, *arguments, **options)
+
+builtins.open = counting
+from soritune.models import transformers_import
+
+{before}
+transformers_import.import_model("whisper")
+import transformers.models.whisper.modeling_whisper
+print(sum("/transformers/models/" in name for name in opened))
 """
 
 
@@ -75,6 +98,16 @@ def test_predict_loads_no_library_that_it_does_not_use(bundle: str, tmp_path: Pa
 def test_what_was_hidden_is_there_afterwards() -> None:
     code = AFTERWARDS.format(before="transformers_import.infer_only()", unused=UNUSED)
     assert python("-c", code).stdout.strip() == "[]"
+
+
+def test_models_are_listed_once() -> None:
+    """A listing of all models of transformers reads a few thousand files."""
+    counts = [
+        int(python("-c", COUNTED.format(before=before)).stdout)
+        for before in ("transformers_import.infer_only()", "")
+    ]
+    assert counts[0] > 500  # of the first listing, when transformers itself is imported
+    assert counts[1] > 1.9 * counts[0]
 
 
 def test_a_program_that_imports_soritune_gets_all_libraries() -> None:

@@ -27,6 +27,38 @@ print((full - start) >> 20, (process.memory_info().rss - start) >> 20)
 """
 
 
+LARGE = """
+import sys
+import numpy as np
+import psutil
+from soritune.serving.allocator import LARGE_BYTES, map_large_arrays
+assert map_large_arrays() is (sys.argv[1] == "set")
+free = [np.ones(2**22) for _ in range(2)]  # 32 MiB each: glibc would raise its threshold to them
+del free
+process = psutil.Process()
+start = process.memory_info().rss
+blocks = [np.ones(LARGE_BYTES // 8) for _ in range(10)]
+kept = np.ones(1000), blocks[-1]
+del blocks
+print((process.memory_info().rss - start) >> 20)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="not glibc")
+@pytest.mark.parametrize(("stated", "left_mib"), [(None, range(7, 12)), (str(2**25), range(70, 90))])
+def test_large_array_returns_when_it_is_free_unless_the_user_states_a_threshold(
+    stated: str | None, left_mib: range
+) -> None:
+    """Ten arrays of 8 MiB, of which the last one lives on above the others."""
+    environment = {key: value for key, value in os.environ.items() if key != "MALLOC_MMAP_THRESHOLD_"}
+    if stated is not None:
+        environment["MALLOC_MMAP_THRESHOLD_"] = stated
+    word = "set" if stated is None else "stated"
+    command = [sys.executable, "-c", LARGE, word]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+    assert int(done.stdout) in left_mib
+
+
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="not glibc")
 def test_holes_below_a_block_in_use_return_to_the_system() -> None:
     environment = os.environ | {"MALLOC_MMAP_THRESHOLD_": str(2**25)}

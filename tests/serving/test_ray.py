@@ -23,6 +23,7 @@ import yaml
 from ray import serve
 from ray.serve.schema import ServeDeploySchema
 from starlette.testclient import TestClient
+from tests.conftest import ray_signals
 from tests.serving.conftest import Connect
 from tests.serving.test_server import free_port
 from websockets.sync.client import connect as connect_stream
@@ -39,7 +40,7 @@ ROUTES = ("/v1/phonemes", "/v1/emotion", "/v1/batch", "/v1/audio/transcriptions"
 def address(toy: dict[str, Path]) -> Iterator[str]:
     """Two replicas with a bundle of each backend, on a node that states one GPU; host and port."""
     port = free_port()
-    with pytest.MonkeyPatch.context() as patch:
+    with ray_signals(), pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
         ray.init("local", num_cpus=4, num_gpus=1, include_dashboard=False, log_to_driver=False)
         try:

@@ -266,6 +266,61 @@ def test_json_and_csv_have_the_answer_of_the_file(connect: Connect, clip: Path) 
     assert listed.json() == {"predictions": [alone]}
 
 
+def test_channel_of_a_call_is_that_channel_alone(connect: Connect, tmp_path: Path) -> None:
+    """As if the channel were a file."""
+    client = connect(enable_emotion=True)
+    left, right = speechlike(2.0), speechlike(2.0, seed=2)[::-1]
+    for name, samples in (("left", left), ("right", right), ("both", np.stack([left, right], axis=1))):
+        soundfile.write(tmp_path / f"{name}.wav", samples, 16_000, subtype="PCM_16")
+    both = tmp_path / "both.wav"
+    for route in ("/v1/phonemes", "/v1/emotion", "/v1/audio/transcriptions"):
+        for name, number in (("left", 0), ("right", 1)):
+            alone = post(client, route, tmp_path / f"{name}.wav").json()
+            for given in (name, str(number)):
+                answer = post(client, route, both, channel=given).json()
+                assert answer.pop("channel", number) == number
+                assert answer == alone
+    mean = post(client, "/v1/phonemes", both).json()
+    assert "channel" not in mean
+    assert all(mean["times"] != post(client, "/v1/phonemes", both, channel=n).json()["times"] for n in "01")
+    windows = {"window_s": 1, "hop_s": 1, "channel": "right"}
+    over_time = post(client, "/v1/emotion", both, **windows).json()
+    del windows["channel"]
+    assert (
+        over_time["windows"]
+        == post(client, "/v1/emotion", tmp_path / "right.wav", **windows).json()["windows"]
+    )
+    encoded = base64.b64encode(both.read_bytes()).decode()
+    invoked = client.post("/invocations", json={"audio": encoded, "channel": 1}).json()
+    assert (
+        invoked["tasks"]["phoneme"]["phones"]
+        == post(client, "/v1/phonemes", both, channel="right").json()["phones"]
+    )
+    missing = post(client, "/v1/phonemes", both, channel="2")
+    assert missing.status_code == 422
+    assert "2 channels" in missing.json()["error"]["message"]
+    for given in ("each", "-1", "1.5", "²"):
+        assert post(client, "/v1/phonemes", both, channel=given).json()["error"]["code"] == "channel"
+
+
+@pytest.mark.parametrize("route", ["/v1/phonemes", "/v1/emotion", "/v1/pronunciation", "/v1/batch"])
+def test_field_that_no_route_reads_is_refused(connect: Connect, clip: Path, route: str) -> None:
+    """It would have no effect, and the client would not notice."""
+    client = connect(enable_emotion=True)
+    file = {"files" if route == "/v1/batch" else "file": clip.read_bytes()}
+    answer = client.post(route, files=file, data={"windows_s": "1"})
+    assert answer.status_code == 422
+    assert "'windows_s' is unknown; known: file" in answer.json()["error"]["message"]
+    asked = client.post(f"{route}?model=toy", files=file)
+    assert (asked.status_code, asked.json()["error"]["code"]) == (422, "query")
+
+
+def test_further_fields_of_openai_are_accepted(connect: Connect, clip: Path) -> None:
+    assert (
+        post(connect(), "/v1/audio/transcriptions", clip, language="ko", temperature="0").status_code == 200
+    )
+
+
 def test_ping_and_health_answer(connect: Connect) -> None:
     assert connect().get("/ping").status_code == 200
     health = connect().get("/healthz").json()

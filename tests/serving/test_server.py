@@ -17,12 +17,16 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+import numpy as np
 import pytest
+import soundfile
 import uvicorn
 from tests.lean_environment import declared, make_environment
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect as connect_stream
 
+from soritune.audio.waveform import read_audio
+from soritune.corpus.manifest import Manifest
 from soritune.errors import MissingLibraryError, SorituneError
 from soritune.extras import TORCH_STACK
 from soritune.serving import server
@@ -281,10 +285,56 @@ def test_sigterm_finishes_requests_in_progress(running: Process, clip: Path) -> 
     assert answer.startswith(b"HTTP/1.1 200")
     assert running.process.wait(60) == 0
     lines = running.log.read_text(encoding="utf-8").splitlines()
-    logged = [json.loads(line) for line in lines if line.startswith("{")]
-    assert {"ready", "request", "stream", "stopped"} <= {each["event"] for each in logged}
-    assert "127.0.0.1" not in "".join(lines[1:])
-    assert len(logged) >= len(lines) - 1  # the first line is for the person who started it
+    for_people = [line for line in lines if not line.startswith("{")]
+    assert len(for_people) == 2
+    assert for_people[0].startswith("opening toy=")
+    assert for_people[1].startswith(f"ready on http://127.0.0.1:{running.port}")
+    logged = [line for line in lines if line.startswith("{")]
+    assert {"ready", "request", "stream", "stopped"} <= {json.loads(line)["event"] for line in logged}
+    assert "127.0.0.1" not in "".join(logged)
+
+
+@pytest.mark.slow(seconds=15)
+@pytest.mark.parametrize("drain_seconds", [0, 25])
+def test_sigterm_waits_for_a_running_assessment_no_longer_than_it_may(
+    unseen: Manifest, tiny_ko: str, tmp_path: Path, drain_seconds: int
+) -> None:
+    """Two minutes of speech with their text, whose assessment takes several seconds."""
+    rows = list(unseen.utterances()) * 2
+    seconds = np.cumsum([row.duration_s for row in rows])
+    rows = rows[: int(np.searchsorted(seconds, 118.0))]
+    long = tmp_path / "long.wav"
+    soundfile.write(long, np.concatenate([read_audio(unseen.audio_path(row)) for row in rows]), 16_000)
+    process = Process(tmp_path / "log", tiny_ko, "--vad", "energy", "--drain-seconds", str(drain_seconds))
+    answers: list[Any] = []
+
+    def send() -> None:
+        form = {"text": " ".join(str(row.text) for row in rows)}
+        files = {"file": long.read_bytes()}
+        try:
+            answer = httpx2.post(f"{process.url}/v1/pronunciation", files=files, data=form, timeout=120)
+            answers.append(answer.json() if answer.status_code == 200 else answer.status_code)
+        except httpx2.TransportError as error:
+            answers.append(error)
+
+    client = threading.Thread(target=send)
+    client.start()
+    counted = 'soritune_batch_clips_count{model="soritune/tiny-ko"} 1.0'
+    wait_until(lambda: counted in httpx2.get(f"{process.url}/metrics").text)
+    signalled = time.monotonic()
+    assert process.stop() == 0
+    client.join(30)
+    if drain_seconds:
+        assert answers[0]["counts"]["phones"] > 800
+    else:
+        assert answers == [503]
+        assert time.monotonic() - signalled < 10  # a batch of the model that has begun is finished
+    logged = [
+        json.loads(line) for line in process.log.read_text(encoding="utf-8").splitlines() if line[0] == "{"
+    ]
+    (request,) = [each for each in logged if each.get("route") == "/v1/pronunciation"]
+    assert request["status"] == (200 if drain_seconds else 503)
+    assert not [each for each in logged if "Traceback" in str(each)]
 
 
 @pytest.mark.slow(seconds=5)

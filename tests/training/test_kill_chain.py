@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from tests.training.launching import kill_and_resume
 
-pytestmark = pytest.mark.slow(seconds=90)
+pytestmark = [pytest.mark.slow(seconds=90), pytest.mark.long]
 
 
 def test_training_killed_many_times_is_resumed_bit_for_bit() -> None:

@@ -96,6 +96,7 @@ def test_killed_process_ends_the_other(toy: Toy) -> None:
     assert [path.name for path in checkpoints(RunFolder(toy.folder / "killed"))][-1] == "step-8"
 
 
+@pytest.mark.long
 def test_process_that_does_not_answer_ends_the_other_after_the_timeout(toy: Toy) -> None:
     """It is frozen, not dead: its connections stay open, so only the timeout detects it."""
     frozen = {"rank": "all", "what": "after_step", "done": 4, "timeout_s": 5, "freeze_rank": 1}

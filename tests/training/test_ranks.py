@@ -234,6 +234,7 @@ def test_impossible_run_is_refused_before_anything_is_prepared(
     assert not list((toy.folder / "no").rglob("*"))
 
 
+@pytest.mark.long
 def test_folds_are_trained_by_all_processes(toy: Toy) -> None:
     words = ["crossval", "toy.yaml", "--folds", "2", "train.max_steps=2"]
     alone = toy.run([*words, "-o", "folds-one"], 1)
@@ -287,7 +288,9 @@ def test_augmented_training_of_two_processes_is_that_of_one(tones: Manifest, tmp
     assert largest_difference(gradients["plain"], gradients["one"])[0] > 1e-2
 
 
-@pytest.mark.parametrize(("fusion", "tune"), [("gate", "full"), ("cross_attention", "lora")])
+@pytest.mark.parametrize(
+    ("fusion", "tune"), [pytest.param("gate", "full", marks=pytest.mark.long), ("cross_attention", "lora")]
+)
 def test_training_with_texts_in_two_processes_is_that_of_one(
     fusion: str, tune: str, tones: Manifest, tmp_path: Path
 ) -> None:

@@ -126,6 +126,7 @@ def test_two_nodes_train_the_weights_of_two_processes_of_one(toy: Toy, nodes: tu
     assert events(toy.folder / "two-nodes", "start")[0]["processes"] == 2
 
 
+@pytest.mark.long
 def test_lost_machine_ends_the_other_after_the_timeout(toy: Toy, nodes: tuple[Node, Node]) -> None:
     """The cable is cut: no connection closes, and only the timeout detects it."""
     gate = toy.folder / "gate"

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from soritune.bundles.default_model import DEFAULT_MODEL
 from soritune.cli.model_options import Backend, Device
 from soritune.cli.terminal import print_error
 
@@ -97,5 +98,7 @@ def serve(
         workers=workers,
         log_level=log_level,
     )
-    print_error(f"http://{host}:{port}; Ctrl+C stops", style="dim")
-    run(settings)
+    names = ", ".join(settings.models) or DEFAULT_MODEL
+    print_error(f"opening {names} …", style="dim")
+    address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    run(settings, lambda: print_error(f"ready on {address}; Ctrl+C stops", style="dim"))

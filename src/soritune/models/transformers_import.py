@@ -2,9 +2,10 @@
 
 With any model, transformers imports scipy and accelerate, and torch's compiler with sympy: for losses of object
 detection, for models on several machines, and for compiled models. They are a third of the processor time of
-`soritune predict` on one clip. All of them are optional to transformers; they are hidden from it while it is imported.
-What it imported that way stays without them until the process ends, so a process does it only if it asked for it:
-`soritune predict`, `assess` and `align` do, a program that imports soritune does not.
+`soritune predict` on one clip. It also reads the files of all of its models twice, to list them. All of the libraries
+are optional to transformers; they are hidden from it while it is imported. What it imported that way stays without them
+until the process ends, so a process does it only if it asked for it: `soritune predict`, `assess` and `align` do, a
+program that imports soritune does not.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import logging
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -27,6 +29,7 @@ QUESTIONS = (
     "is_torch_flex_attn_available",
 )
 """Functions by which transformers asks for optional parts while it is imported."""
+LOSSES = "transformers.loss.loss_utils"
 COMPILER, INDEXING = "torch._dynamo", "torch._dynamo._trace_wrapped_higher_order_op"
 _MISSING = object()
 _only_inference = False
@@ -79,6 +82,8 @@ def _hidden() -> Iterator[None]:
     compiler.__path__ = []
     compiler.allow_in_graph = compiler.assume_constant_result = _unchanged  # type: ignore[attr-defined]
     indexing.TransformGetItemToIndex = _transform  # type: ignore[attr-defined]
+    losses = ModuleType(LOSSES)
+    losses.LOSS_MAPPING = {}  # type: ignore[attr-defined]
     with ExitStack() as stack:
         for name in QUESTIONS:
             for module in (utils, import_utils):
@@ -88,6 +93,9 @@ def _hidden() -> Iterator[None]:
         stack.enter_context(_replaced(vars(torch), "_dynamo", compiler))
         stack.enter_context(_replaced(sys.modules, COMPILER, compiler))
         stack.enter_context(_replaced(sys.modules, INDEXING, indexing))
+        stack.enter_context(_replaced(sys.modules, LOSSES, losses))
+        listing = import_utils.define_import_structure
+        stack.enter_context(_replaced(vars(import_utils), "define_import_structure", _of_folder(listing)))
         yield
 
 
@@ -111,6 +119,17 @@ def _no(*_: object, **__: object) -> bool:
 def _unchanged(function: Callable[..., Any] | None = None, **_: object) -> Callable[..., Any]:
     """A decorator of functions that are compiled in another way; nothing is compiled here."""
     return (lambda inner: inner) if function is None else function
+
+
+def _of_folder(listing: Callable[..., Any]) -> Callable[..., Any]:
+    """The function by which transformers lists what a folder exports, for the folder of a given file: so it finds what
+    transformers listed before, which it keeps by folder."""
+
+    def listed(path: str | Path, prefix: str | None = None) -> Any:
+        path = Path(path)
+        return listing(path.parent if path.suffix == ".py" else path, prefix)
+
+    return listed
 
 
 def _transform() -> Any:

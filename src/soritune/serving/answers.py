@@ -144,6 +144,7 @@ class Answer:
         return {
             "model": self.model,
             "duration_s": self.row["duration_s"],
+            **({"channel": self.row["channel"]} if "channel" in self.row else {}),
             "speech": not self.row.get("no_speech", False),
         }
 

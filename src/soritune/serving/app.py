@@ -22,7 +22,7 @@ from starlette.formparsers import MultiPartParser
 
 import soritune
 from soritune.serving import routes, stream
-from soritune.serving.allocator import Trimmer
+from soritune.serving.allocator import Trimmer, map_large_arrays
 from soritune.serving.assessments import Assessments
 from soritune.serving.faults import RequestError
 from soritune.serving.gate import REQUEST_ID, Gate
@@ -118,6 +118,7 @@ def open_app(settings: ServeSettings | None = None) -> FastAPI:
         SorituneError: a setting, a model or the file of keys is faulty.
     """
     settings = settings_in() if settings is None else settings
+    map_large_arrays()
     metrics, trimmer = Metrics(), Trimmer()
 
     def observe(*facts: Any) -> None:

@@ -15,7 +15,7 @@ from soritune.inference.assessor import Answer, Assessor, Measures
 from soritune.inference.clip_outputs import Posteriors
 from soritune.inference.predictor import Predictor
 from soritune.inference.recognition.recogniser import LanguageDetector, read_clip
-from soritune.serving.faults import RequestError, busy
+from soritune.serving.faults import RequestError, stopping
 from soritune.serving.models import Reading, ServedModel, ServedModels
 from soritune.serving.uploads import Upload, clip_of, fault_of
 
@@ -128,7 +128,7 @@ def _answer(assessor: Assessor, done: Posteriors, measures: Measures, phones: Se
     try:
         return assessor.answer(done, measures, phones)
     except Stopped:  # a client that left is not answered
-        raise busy("the server is stopping; send the request again", "stopping") from None
+        raise stopping() from None
     except TaskError as error:
         if error.kind == TOO_LARGE:
             raise RequestError(413, str(error), error.kind) from None

@@ -39,6 +39,11 @@ def error_json(status: int, message: str, code: str, request_id: str | None = No
     return content if request_id is None else {**content, "request_id": request_id}
 
 
+def stopping() -> RequestError:
+    """The server is being stopped."""
+    return busy("the server is stopping; send the request again", "stopping")
+
+
 def busy(message: str, code: str = "busy", status: int = 503) -> RequestError:
     """A fault that passes."""
     return RequestError(status, message, code, retry_after=BUSY_SECONDS)

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from soritune.serving.faults import RequestError
+from soritune.serving.faults import RequestError, stopping
 from soritune.serving.keys import ApiKeys, key_in
 from soritune.serving.logs import FIELDS
 from soritune.serving.metrics import Metrics
@@ -120,6 +120,8 @@ class _Request:
                 await self.gate.app(self.scope, self.receive, self.send)
         except RequestError as fault:
             await self._refuse(fault)
+        except asyncio.CancelledError:  # the time in which a stopping server finishes requests is over
+            await self._refuse(stopping())
         except Exception:
             logger.exception("a request failed", extra={FIELDS: {"request_id": self.id, "path": path}})
             await self._refuse(

@@ -12,13 +12,14 @@ from typing import Any, NamedTuple
 from soritune.errors import reason_of
 from soritune.serving.answers import Answer
 from soritune.serving.faults import RequestError
-from soritune.serving.uploads import Upload
+from soritune.serving.uploads import Upload, channel_of
 from soritune.strict_json import parse_json
 
 AUDIO = ("audio/", "video/webm", "video/mp4", "application/octet-stream", "application/ogg")
 """Beginnings of content types whose body is a file of audio; its content decides how it is read, not its type."""
 JSON, CSV = ("application/json",), ("text/csv", "application/csv")
-_COLUMNS = ("audio", "model")
+_COLUMNS = ("audio", "model", "channel")
+_KEYS = ("audio", "model", "text", "channel")
 _CELL = 2**31 - 1
 
 
@@ -98,10 +99,16 @@ def _instance(content: Any, subject: str) -> Instance:
         raise RequestError(
             422, f'{subject} is not {{"audio": BASE64}}; give the bytes of a file as base64', "json"
         )
+    unknown = [str(name) for name in content if name not in _KEYS]
+    if unknown:
+        raise RequestError(
+            422, f"the key {unknown[0][:60]!r} of {subject} is unknown; known: {', '.join(_KEYS)}", "json"
+        )
     model, text = content.get("model"), content.get("text")
     if not isinstance(model, str | None) or not isinstance(text, str | None):
         raise RequestError(422, f"the model or the text of {subject} is not a text", "json")
-    return Instance(Upload(_decoded(content["audio"], subject), text=text), model)
+    channel = channel_of(content.get("channel"))
+    return Instance(Upload(_decoded(content["audio"], subject), text=text, channel=channel), model)
 
 
 def _from_csv(body: bytes) -> Invocation:
@@ -124,7 +131,8 @@ def _from_csv(body: bytes) -> Invocation:
         cells = dict(zip(columns, line, strict=False))
         if len(line) != len(columns):
             raise RequestError(422, f"recording {number} has {len(line)} cells of {len(columns)}", "csv")
-        upload = Upload(_decoded(cells["audio"], f"recording {number}"))
+        data = _decoded(cells["audio"], f"recording {number}")
+        upload = Upload(data, channel=channel_of(cells.get("channel")))
         instances.append(Instance(upload, cells.get("model") or None))
     return Invocation(instances, is_list=True)
 

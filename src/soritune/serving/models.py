@@ -23,7 +23,7 @@ from soritune.inference.recognition.recogniser import RecognisedText, Recogniser
 from soritune.run_folder import choose_bundle
 from soritune.serving.answers import BLANK_OPTION, EMOTION, PHONES, Answer, symbols_of
 from soritune.serving.batching import MicroBatcher
-from soritune.serving.faults import RequestError, busy
+from soritune.serving.faults import RequestError, stopping
 from soritune.serving.settings import EMOTION_IS_OFF, ServeSettings
 from soritune.serving.uploads import NAME, Upload, clip_of, fault_of
 
@@ -187,7 +187,7 @@ class ServedModel:
         try:
             waiting = self._queue().submit(reading, reading.read.duration_s)
         except RuntimeError:
-            raise busy("the server is stopping; send the request again", "stopping") from None
+            raise stopping() from None
         return await asyncio.wrap_future(waiting)
 
     def _outputs(self, batch: Sequence[Reading]) -> list[Posteriors]:

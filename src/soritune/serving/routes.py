@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable
 from typing import Annotated, Any, NoReturn, TypeVar
 
-from fastapi import APIRouter, File, Form, Request, Response, UploadFile
+from fastapi import APIRouter, Depends, File, Form, Request, Response, UploadFile
 from fastapi.responses import JSONResponse, PlainTextResponse
 
 from soritune.serving.answers import Answer
@@ -27,7 +27,7 @@ from soritune.serving.metrics import CONTENT_TYPE, Metrics
 from soritune.serving.models import ServedModel, ServedModels
 from soritune.serving.settings import EMOTION_IS_OFF, ServeSettings
 from soritune.serving.transcriptions import Format, Transcript
-from soritune.serving.uploads import Upload
+from soritune.serving.uploads import Upload, channel_of
 from soritune.serving.waiting import answer_before
 
 router = APIRouter()
@@ -38,19 +38,52 @@ Recording = Annotated[UploadFile, File(description="WAV, FLAC, MP3, Ogg, M4A, We
 ModelName = Annotated[
     str | None, Form(description="A model of /healthz; without it the first one that fits.")
 ]
+Channel = Annotated[
+    str | None,
+    Form(description="left, right or a number from 0; without it the mean of the channels of a recording."),
+]
 
 
-@router.post("/v1/phonemes", responses={200: PHONES, **ERRORS}, summary="Phones with times, and Hangul")
-async def phonemes(request: Request, file: Recording, model: ModelName = None) -> JSONResponse:
+async def known_fields(request: Request) -> None:
+    """
+    Raises:
+        RequestError: 422, the form has a field that the route does not read, or the address has a query.
+    """
+    known = [field.alias for field in request.scope["route"].dependant.body_params]
+    unknown = [name for name in await request.form() if name not in known]
+    if unknown:
+        raise RequestError(
+            422, f"the field {unknown[0][:100]!r} is unknown; known: {', '.join(known)}", "unknown-field"
+        )
+    if request.query_params:
+        name = next(iter(request.query_params))
+        raise RequestError(
+            422, f"{name[:100]!r} is in the query of the address; send it as a field of the form", "query"
+        )
+
+
+KNOWN_FIELDS = [Depends(known_fields)]
+
+
+@router.post(
+    "/v1/phonemes",
+    responses={200: PHONES, **ERRORS},
+    dependencies=KNOWN_FIELDS,
+    summary="Phones with times, and Hangul",
+)
+async def phonemes(
+    request: Request, file: Recording, model: ModelName = None, channel: Channel = None
+) -> JSONResponse:
     """What a speaker pronounced, phone by phone."""
     served = _models(request).named(model, lambda each: each.has_phones)
-    answer = await _answered(request, served, await _upload(file))
+    answer = await _answered(request, served, await _upload(file, channel=channel))
     return JSONResponse(answer.phones_json())
 
 
 @router.post(
     "/v1/emotion",
     responses={200: EMOTION, 403: ERRORS[400], **ERRORS},
+    dependencies=KNOWN_FIELDS,
     summary="Style of speaking, where enabled",
 )
 async def emotion(
@@ -68,6 +101,7 @@ async def emotion(
         float | None,
         Form(ge=0, allow_inf_nan=False, description="A window with less speech has no label."),
     ] = None,
+    channel: Channel = None,
 ) -> JSONResponse:
     """The label of a recording, and of its windows if it is long or `window_s` is given. Off unless the server enables
     it."""
@@ -80,7 +114,7 @@ async def emotion(
                 raise RequestError(
                     422, f"{name} has no effect without window_s; give both, or neither", "window"
                 )
-        answer = await _answered(request, served, await _upload(file, text))
+        answer = await _answered(request, served, await _upload(file, text, channel))
         return JSONResponse(_emotion_of(answer))
     hop_s = window_s if hop_s is None else hop_s
     if window_s > MOST_OVERLAP * hop_s:
@@ -88,7 +122,7 @@ async def emotion(
             422, f"hop_s is {hop_s:g}; it is at least 1/{MOST_OVERLAP} of window_s ({window_s:g})", "window"
         )
     answer = await _in_time(
-        request, served.answer_over_time(await _upload(file, text), window_s, hop_s, min_speech_s)
+        request, served.answer_over_time(await _upload(file, text, channel), window_s, hop_s, min_speech_s)
     )
     _count(request, served.name, answer.duration_s)
     return JSONResponse(_emotion_of(answer))
@@ -97,6 +131,7 @@ async def emotion(
 @router.post(
     "/v1/pronunciation",
     responses={200: PRONUNCIATION, **ERRORS},
+    dependencies=KNOWN_FIELDS,
     summary="How a known text was pronounced, phone by phone",
 )
 async def pronunciation(
@@ -110,6 +145,7 @@ async def pronunciation(
         Form(max_length=MOST_CHARACTERS, description="The same as phones, instead of a text: G A | N A."),
     ] = None,
     model: ModelName = None,
+    channel: Channel = None,
 ) -> JSONResponse:
     """The answer of `soritune assess`. A recording that cannot be assessed, such as one of another text, is answered
     too: `assessable` is false, and `outcome` and `reason` state why. Not validated on learners of Korean."""
@@ -122,17 +158,23 @@ async def pronunciation(
         )
     assessments = _assessments(request)
     served = assessments.named(model)
-    upload = await _upload(file, text)
+    upload = await _upload(file, text, channel)
     answer = await _in_time(request, assessments.answer(served, upload, symbols or None))
     _count(request, served.name, answer["recording"]["duration_s"])
     return JSONResponse(answer)
 
 
-@router.post("/v1/batch", responses={200: BATCH, **ERRORS}, summary="Several recordings at once")
+@router.post(
+    "/v1/batch",
+    responses={200: BATCH, **ERRORS},
+    dependencies=KNOWN_FIELDS,
+    summary="Several recordings at once",
+)
 async def batch(
     request: Request,
     files: Annotated[list[UploadFile], File(description="Recordings; the answers have their order.")],
     model: ModelName = None,
+    channel: Channel = None,
 ) -> JSONResponse:
     """All tasks of a model for each recording; one that cannot be used has an error, and the others are answered."""
     most = _settings(request).max_files
@@ -140,7 +182,7 @@ async def batch(
         raise RequestError(
             413, f"the request has {len(files)} recordings; send at most {most} at once", "too-many-files"
         )
-    instances = [Instance(await _upload(file), model) for file in files]
+    instances = [Instance(await _upload(file, channel=channel), model) for file in files]
     answers = await _answer_all(request, instances)
     return JSONResponse(
         {"answers": [answer.to_json() for answer in answers]}  # of a fault: {"error": …}
@@ -156,6 +198,7 @@ async def transcriptions(
     request: Request,
     file: Recording,
     model: ModelName = None,
+    channel: Channel = None,
     response_format: Annotated[Format, Form()] = "json",
 ) -> Response:
     """Hangul as it is pronounced (`text_kind` as_pronounced), or words if `model` is the recogniser of the server.
@@ -163,7 +206,7 @@ async def transcriptions(
     `timestamp_granularities[]` takes word and segment, with verbose_json. Further fields of OpenAI, such as language,
     prompt and temperature, are accepted and ignored.
     """
-    models, upload = _models(request), await _upload(file)
+    models, upload = _models(request), await _upload(file, channel=channel)
     if models.is_recogniser(model):
         assert models.recogniser is not None
         recognised = await _in_time(request, models.recognise(upload))
@@ -212,6 +255,8 @@ async def ping() -> Response:
                         "properties": {
                             "audio": {"type": "string", "format": "byte"},
                             "model": {"type": "string"},
+                            "text": {"type": "string"},
+                            "channel": {"anyOf": [{"type": "string"}, {"type": "integer"}]},
                         },
                         "required": ["audio"],
                     }
@@ -281,8 +326,8 @@ def _metrics(request: Request) -> Metrics:
     return counts
 
 
-async def _upload(file: UploadFile, text: str | None = None) -> Upload:
-    return Upload(await file.read(), text=text)
+async def _upload(file: UploadFile, text: str | None = None, channel: str | None = None) -> Upload:
+    return Upload(await file.read(), text=text, channel=channel_of(channel))
 
 
 def _emotion_of(answer: Answer) -> dict[str, Any]:

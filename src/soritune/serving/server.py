@@ -7,6 +7,7 @@ import signal
 import socket
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,13 @@ LARGEST_MESSAGE, MOST_MESSAGES = 2**18, 8
 """Of a WebSocket, in bytes; messages that wait unread. Beyond these the connection is not read."""
 
 
-def run(settings: ServeSettings) -> None:
+def run(settings: ServeSettings, on_ready: Callable[[], None] = lambda: None) -> None:
     """Serves until the process is stopped. SIGTERM and SIGINT finish the requests in progress first.
+
+    Args:
+        settings: of the server.
+        on_ready: is called once the models are open and the port takes connections; with several workers, before they
+            start: connections wait for the first of them.
 
     Raises:
         SorituneError: the extra is not installed, a model or the file of keys is faulty, or the port is taken.
@@ -42,7 +48,14 @@ def run(settings: ServeSettings) -> None:
         _check_port(settings)
         config = uvicorn.Config(open_app(settings), **options)
         signal.signal(signal.SIGTERM, signal.SIG_IGN)  # uvicorn raises it again once everything is finished
-        uvicorn.Server(config).run()
+
+        class Server(uvicorn.Server):
+            async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+                await super().startup(sockets)
+                if self.started:
+                    on_ready()
+
+        Server(config).run()
         return
     named_folders(settings)  # a wrong name is reported before the workers start
     if settings.api_keys is not None:
@@ -52,6 +65,7 @@ def run(settings: ServeSettings) -> None:
         os.environ.update(settings.environment(), **{METRICS_FOLDER: folder})
         threads = max(1, (os.cpu_count() or 1) // settings.workers)
         os.environ.setdefault("OMP_NUM_THREADS", str(threads))
+        on_ready()
         uvicorn.run("soritune.serving.server:worker_app", factory=True, workers=settings.workers, **options)
         failure = Path(folder) / FAILURE
         if failure.exists():

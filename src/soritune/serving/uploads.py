@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from soritune.audio.channels import CHANNEL_NAMES
 from soritune.audio.pyav import MOST_VALUES, TOO_LONG
 from soritune.audio.waveform import read_header
 from soritune.errors import AudioError
@@ -24,6 +25,8 @@ NAME = "upload"
 """What an upload is called in messages; the name that a client gives it is never used."""
 VALUES_PER_SECOND = 192_000
 """Samples × channels that a second may have: stereo at 96 kHz. A small file of silence may hold hours of them."""
+_DIGITS = 3
+"""Of the number of a channel."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,8 @@ class Upload:
     """(samples,) and the rate, instead of `data`."""
     text: str | None = None
     """The spoken text, for models that also read one."""
+    channel: int | None = None
+    """From 0; None takes the mean of all channels."""
 
     @property
     def request(self) -> dict[str, str]:
@@ -58,6 +63,7 @@ def clip_of(upload: Upload, max_seconds: float) -> Iterator[Clip]:
             audio="(samples)",
             samples=(samples, rate),
             duration_s=len(samples) / rate,
+            channel=upload.channel,
             request=upload.request,
         )
         return
@@ -74,7 +80,14 @@ def clip_of(upload: Upload, max_seconds: float) -> Iterator[Clip]:
             _check_length(header.duration_s, max_seconds)
             if header.num_frames * header.num_channels > most:
                 raise too_long(max_seconds)
-            yield Clip(id=NAME, audio=NAME, path=path, duration_s=header.duration_s, request=upload.request)
+            yield Clip(
+                id=NAME,
+                audio=NAME,
+                path=path,
+                duration_s=header.duration_s,
+                channel=upload.channel,
+                request=upload.request,
+            )
     finally:
         MOST_VALUES.reset(limit)
 
@@ -115,6 +128,29 @@ def _file_of(data: bytes) -> Iterator[Path]:
         path = Path(folder) / NAME
         path.write_bytes(data)
         yield path
+
+
+def channel_of(given: Any) -> int | None:
+    """The channel that a request gives: `left`, `right` or a number from 0, as a text or in JSON; None or an empty text
+    is the mean of all channels.
+
+    Raises:
+        RequestError: 422 for anything else.
+    """
+    if given is None or given == "":
+        return None
+    if isinstance(given, str):
+        if given in CHANNEL_NAMES:
+            return CHANNEL_NAMES.index(given)
+        if given.isascii() and given.isdigit() and len(given) <= _DIGITS:
+            return int(given)
+    elif isinstance(given, int) and not isinstance(given, bool) and 0 <= given < 10**_DIGITS:
+        return given
+    raise RequestError(
+        422,
+        f"the channel {str(given)[:40]!r} is not left, right or a number from 0; send a request for each channel",
+        "channel",
+    )
 
 
 def int16_samples(data: bytes | bytearray) -> NDArray[np.int16]:

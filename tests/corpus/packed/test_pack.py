@@ -238,9 +238,10 @@ def start(manifest: Path, output: Path) -> subprocess.Popen[bytes]:
     return subprocess.Popen([sys.executable, "-c", _PACK, str(manifest), str(output)])
 
 
-@pytest.mark.slow(seconds=30)
+@pytest.mark.slow(seconds=10)
+@pytest.mark.parametrize("moments", [4, pytest.param(10, marks=pytest.mark.long)])
 @pytest.mark.skipif(sys.platform != "linux", reason="kills processes")
-def test_killed_at_ten_moments_it_resumes_to_the_same_bytes(tmp_path: Path) -> None:
+def test_killed_at_random_moments_it_resumes_to_the_same_bytes(tmp_path: Path, moments: int) -> None:
     loose = corpus(tmp_path / "in", count=400, seconds=2.0)
     began = time.monotonic()
     assert start(tmp_path / "in" / "manifest.parquet", tmp_path / "whole").wait(timeout=120) == 0
@@ -249,7 +250,7 @@ def test_killed_at_ten_moments_it_resumes_to_the_same_bytes(tmp_path: Path) -> N
     rng = random.Random(5)
     kills, output = 0, tmp_path / "killed"
     finished: dict[str, int] = {}
-    while kills < 10:
+    while kills < moments:
         process = start(tmp_path / "in" / "manifest.parquet", output)
         try:
             assert process.wait(timeout=rng.uniform(0.1, 0.9) * lasts_s) == 0
