@@ -66,7 +66,7 @@ def ray_signals() -> Iterator[None]:
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL if before is None else before)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

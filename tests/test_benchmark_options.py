@@ -13,7 +13,8 @@ import pytest
 import yaml
 from tests.conftest import write_tones
 
-from soritune.corpus.manifest import write_manifest
+from soritune.corpus.manifest import load_manifest, write_manifest
+from soritune.corpus.packed.pack import pack
 from soritune.testing import tiny_config
 
 FOLDER = Path(__file__).parent.parent / "benchmarks"
@@ -60,7 +61,8 @@ COMMANDS: dict[str, list[str]] = {
     ],
     "full_size_rows": [
         "full_size_rows.py --rows 4000 --speakers 100 --draws 5 --seed 1 --rounds 1 --only plan split "
-        "--peer-python python --json result.json"
+        "--peer-python python --json result.json",
+        "full_size_rows.py --rows 4000 --speakers 100 --rounds 1 --only first_batch --packed packed",
     ],
     "check_speed": [
         "check_speed.py . --rows 6 12 --workers 1 --vad energy --most-growth-mib 500 --json result.json"
@@ -160,6 +162,8 @@ def toy_files(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
         (tmp_path / "data" / "pansori_tedxkr" / "manifest.jsonl").write_text(
             '{"text": "가나"}\n', encoding="utf-8"
         )
+    if name == "full_size_rows":
+        pack(load_manifest(tmp_path / "m.jsonl"), tmp_path / "packed", rows_per_shard=10, workers=1)
     if name.endswith("_baselines"):
         recipe = {
             "name": "toy",

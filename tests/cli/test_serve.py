@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,12 @@ from soritune.serving.settings import ServeSettings
 def served(monkeypatch: pytest.MonkeyPatch) -> list[ServeSettings]:
     """The settings that the command passes on."""
     passed: list[ServeSettings] = []
-    monkeypatch.setattr(server, "run", passed.append)
+
+    def run(settings: ServeSettings, on_ready: Callable[[], None]) -> None:
+        passed.append(settings)
+        on_ready()
+
+    monkeypatch.setattr(server, "run", run)
     return passed
 
 
@@ -43,6 +49,11 @@ def test_options_are_settings_of_the_server(served: list[ServeSettings]) -> None
         max_per_client=4,
         asr_model="words",
     )
+
+
+def test_address_is_stated_once_the_server_answers(served: list[ServeSettings]) -> None:
+    lines = invoke("a=x", "--host", "::1", "--port", "9000").stderr.splitlines()
+    assert lines == ["opening a=x …", "ready on http://[::1]:9000; Ctrl+C stops"]
 
 
 def test_defaults_of_the_command_are_those_of_the_settings(served: list[ServeSettings]) -> None:

@@ -33,7 +33,7 @@ import numpy as np
 import psutil
 from soritune.serving.allocator import LARGE_BYTES, map_large_arrays
 assert map_large_arrays() is (sys.argv[1] == "set")
-free = [np.ones(2**22) for _ in range(2)]  # 32 MiB each: glibc would raise its threshold to them
+free = [np.ones(2**21) for _ in range(2)]  # 16 MiB each: glibc would raise its threshold to them
 del free
 process = psutil.Process()
 start = process.memory_info().rss

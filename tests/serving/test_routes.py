@@ -24,6 +24,8 @@ from soritune.models.saving import save_bundle
 from soritune.tasks.task import make_task
 from soritune.testing import tiny_config, tiny_text_encoder
 
+WAV = {"Content-Type": "audio/wav"}
+
 
 def post(client: Any, route: str, clip: Path, **fields: Any) -> Any:
     return client.post(route, files={"file": ("clip.wav", clip.read_bytes())}, data=fields)
@@ -170,7 +172,6 @@ def test_transcription_has_the_form_of_openai(connect: Connect, clip: Path, form
         language="ko",
         temperature="0",
         prompt="anything",
-        unknown="ignored",
         **{"timestamp_granularities[]": ["word", "segment"]},
     )
     assert answer.status_code == 200
@@ -277,9 +278,8 @@ def test_channel_of_a_call_is_that_channel_alone(connect: Connect, tmp_path: Pat
         for name, number in (("left", 0), ("right", 1)):
             alone = post(client, route, tmp_path / f"{name}.wav").json()
             for given in (name, str(number)):
-                answer = post(client, route, both, channel=given).json()
-                assert answer.pop("channel", number) == number
-                assert answer == alone
+                stated = {} if route == "/v1/audio/transcriptions" else {"channel": number}
+                assert post(client, route, both, channel=given).json() == alone | stated
     mean = post(client, "/v1/phonemes", both).json()
     assert "channel" not in mean
     assert all(mean["times"] != post(client, "/v1/phonemes", both, channel=n).json()["times"] for n in "01")
@@ -299,7 +299,18 @@ def test_channel_of_a_call_is_that_channel_alone(connect: Connect, tmp_path: Pat
     missing = post(client, "/v1/phonemes", both, channel="2")
     assert missing.status_code == 422
     assert "2 channels" in missing.json()["error"]["message"]
-    for given in ("each", "-1", "1.5", "²"):
+    table = f"channel,audio\n0,{encoded}\nright,{encoded}\n"
+    listed = client.post("/invocations", content=table, headers={"Content-Type": "text/csv"}).json()[
+        "predictions"
+    ]
+    several = client.post("/v1/batch", files=[("files", both.read_bytes())], data={"channel": "left"}).json()
+    first, second = (
+        client.post("/invocations", content=(tmp_path / f"{name}.wav").read_bytes(), headers=WAV).json()
+        for name in ("left", "right")
+    )
+    assert listed == [first | {"channel": 0}, second | {"channel": 1}]
+    assert several == {"answers": [first | {"channel": 0}]}
+    for given in ("each", "-1", "1.5", "²", "1000"):
         assert post(client, "/v1/phonemes", both, channel=given).json()["error"]["code"] == "channel"
 
 
@@ -313,6 +324,22 @@ def test_field_that_no_route_reads_is_refused(connect: Connect, clip: Path, rout
     assert "'windows_s' is unknown; known: file" in answer.json()["error"]["message"]
     asked = client.post(f"{route}?model=toy", files=file)
     assert (asked.status_code, asked.json()["error"]["code"]) == (422, "query")
+
+
+def test_query_and_repeated_field_are_refused(connect: Connect, clip: Path) -> None:
+    """One of them would have no effect."""
+    client, data = connect(), clip.read_bytes()
+    for route in ("/invocations", "/v1/audio/transcriptions"):
+        files = {} if route == "/invocations" else {"files": {"file": data}}
+        body = {"content": data, "headers": WAV} if route == "/invocations" else {}
+        asked = client.post(f"{route}?channel=1", **files, **body)
+        assert (asked.status_code, asked.json()["error"]["code"]) == (422, "query")
+    twice = client.post("/v1/phonemes", files=[("file", data), ("file", data)])
+    assert (twice.status_code, twice.json()["error"]["code"]) == (422, "repeated-field")
+    several = client.post("/v1/phonemes", files={"file": data}, data={"model": ["toy", "toy"]})
+    assert "sent 2 times" in several.json()["error"]["message"]
+    misspelt = client.post("/v1/audio/transcriptions", files={"file": data}, data={"chanel": "1"})
+    assert (misspelt.status_code, misspelt.json()["error"]["code"]) == (422, "unknown-field")
 
 
 def test_further_fields_of_openai_are_accepted(connect: Connect, clip: Path) -> None:

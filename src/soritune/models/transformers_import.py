@@ -4,8 +4,8 @@ With any model, transformers imports scipy and accelerate, and torch's compiler 
 detection, for models on several machines, and for compiled models. They are a third of the processor time of
 `soritune predict` on one clip. It also reads the files of all of its models twice, to list them. All of the libraries
 are optional to transformers; they are hidden from it while it is imported. What it imported that way stays without them
-until the process ends, so a process does it only if it asked for it: `soritune predict`, `assess` and `align` do, a
-program that imports soritune does not.
+until the process ends, and its models compute no losses. So a process does it only if it asked for it: `soritune
+predict`, `assess` and `align` do, a program that imports soritune does not.
 """
 
 from __future__ import annotations

@@ -16,20 +16,29 @@ from typing import Any
 
 LARGE_BYTES = 8 << 20
 """Arrays from this size on are mappings of their own, which are returned as soon as they are free."""
-_MMAP_THRESHOLD = -3
-"""`M_MMAP_THRESHOLD` of glibc's malloc.h."""
+FREE_BYTES = 64 << 20
+"""So much may be free at the end of the heap until the next round."""
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
+"""`M_TRIM_THRESHOLD` and `M_MMAP_THRESHOLD` of glibc's malloc.h."""
+STATED = ("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_", "GLIBC_TUNABLES")
+"""Variables by which a user sets these."""
 PERIOD_S = 10.0
 """A page that was returned costs a page fault when it is used again, so this is not done after every batch."""
 
 
 def map_large_arrays() -> bool:
-    """Makes the largest arrays of this process mappings from now on. glibc would raise its threshold, which begins at
-    128 KiB, to the largest array that was freed, up to 32 MiB.
+    """Makes the next large arrays of this process mappings.
 
-    False where the C library is not glibc, or where the variable MALLOC_MMAP_THRESHOLD_ states another size.
+    glibc would raise its threshold, which begins at 128 KiB, to the largest array that was freed, up to 32 MiB. A set
+    threshold does not rise, nor does that of the free end of the heap, which would cost a page fault for every page of
+    every array at 128 KiB, so both are set.
+
+    False where the C library is not glibc, or where a variable (`STATED`) has other sizes.
     """
-    mallopt = None if "MALLOC_MMAP_THRESHOLD_" in os.environ else _function("mallopt")
-    return mallopt is not None and bool(mallopt(_MMAP_THRESHOLD, LARGE_BYTES))
+    mallopt = None if any(name in os.environ for name in STATED) else _function("mallopt")
+    if mallopt is None:
+        return False
+    return bool(mallopt(_MMAP_THRESHOLD, LARGE_BYTES)) and bool(mallopt(_TRIM_THRESHOLD, FREE_BYTES))
 
 
 def return_holes() -> bool:

@@ -120,8 +120,9 @@ class _Request:
                 await self.gate.app(self.scope, self.receive, self.send)
         except RequestError as fault:
             await self._refuse(fault)
-        except asyncio.CancelledError:  # the time in which a stopping server finishes requests is over
+        except asyncio.CancelledError:  # by a server that is being stopped
             await self._refuse(stopping())
+            raise
         except Exception:
             logger.exception("a request failed", extra={FIELDS: {"request_id": self.id, "path": path}})
             await self._refuse(

@@ -6,6 +6,7 @@ import base64
 import binascii
 import csv
 import io
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -85,13 +86,29 @@ def write_answers(answers: Sequence[Answer | RequestError], invocation: Invocati
 
 def _from_json(body: bytes) -> Invocation:
     try:
-        content = parse_json(body)
+        content = parse_json(body, object_pairs_hook=_once)
     except ValueError as error:
         raise RequestError(422, f"the body is not JSON ({error})", "json") from None
     listed = content.get("instances") if isinstance(content, Mapping) and "instances" in content else content
     if isinstance(listed, list):
+        beside = [str(name) for name in content if name != "instances"] if listed is not content else []
+        if beside:
+            sentence = f"the key {beside[0][:60]!r} is beside instances; give it in each of them"
+            raise RequestError(422, sentence, "json")
         return Invocation([_instance(each, f"recording {index}") for index, each in enumerate(listed)], True)
     return Invocation([_instance(content, "the body")], is_list=False)
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """
+    Raises:
+        ValueError: a key occurs twice.
+    """
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        repeated = next(name for name, count in Counter(name for name, _ in pairs).items() if count > 1)
+        raise ValueError(f"the key {repeated[:60]!r} occurs twice")
+    return content
 
 
 def _instance(content: Any, subject: str) -> Instance:
@@ -107,7 +124,7 @@ def _instance(content: Any, subject: str) -> Instance:
     model, text = content.get("model"), content.get("text")
     if not isinstance(model, str | None) or not isinstance(text, str | None):
         raise RequestError(422, f"the model or the text of {subject} is not a text", "json")
-    channel = channel_of(content.get("channel"))
+    channel = channel_of(content.get("channel"), subject)
     return Instance(Upload(_decoded(content["audio"], subject), text=text, channel=channel), model)
 
 
@@ -122,6 +139,9 @@ def _from_csv(body: bytes) -> Invocation:
     if lines and "audio" in lines[0]:
         columns, lines = lines[0], lines[1:]
         unknown = [name for name in columns if name not in _COLUMNS]
+        repeated = [name for name, count in Counter(columns).items() if count > 1]
+        if repeated:
+            raise RequestError(422, f"the column {repeated[0][:60]!r} occurs twice", "csv")
         if unknown:
             raise RequestError(
                 422, f"the column {unknown[0][:60]!r} is unknown; known: {', '.join(_COLUMNS)}", "csv"
@@ -132,7 +152,7 @@ def _from_csv(body: bytes) -> Invocation:
         if len(line) != len(columns):
             raise RequestError(422, f"recording {number} has {len(line)} cells of {len(columns)}", "csv")
         data = _decoded(cells["audio"], f"recording {number}")
-        upload = Upload(data, channel=channel_of(cells.get("channel")))
+        upload = Upload(data, channel=channel_of(cells.get("channel"), f"recording {number}"))
         instances.append(Instance(upload, cells.get("model") or None))
     return Invocation(instances, is_list=True)
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable
 from typing import Annotated, Any, NoReturn, TypeVar
 
 from fastapi import APIRouter, Depends, File, Form, Request, Response, UploadFile
 from fastapi.responses import JSONResponse, PlainTextResponse
+from fastapi.routing import APIRoute
 
 from soritune.serving.answers import Answer
 from soritune.serving.assessments import MOST_CHARACTERS, Assessments
@@ -31,6 +33,7 @@ from soritune.serving.uploads import Upload, channel_of
 from soritune.serving.waiting import answer_before
 
 router = APIRouter()
+TRANSCRIPTIONS = "/v1/audio/transcriptions"
 MOST_OVERLAP = 8
 """Windows over each second of a recording."""
 Result = TypeVar("Result")
@@ -44,25 +47,58 @@ Channel = Annotated[
 ]
 
 
+OF_OPENAI = (
+    "language",
+    "prompt",
+    "temperature",
+    "stream",
+    "chunking_strategy",
+    "include[]",
+    "timestamp_granularities[]",
+    "known_speaker_names[]",
+    "known_speaker_references[]",
+)
+"""Further fields of OpenAI's transcriptions; all but the granularities have no effect."""
+_SEVERAL = ("files", *(name for name in OF_OPENAI if name.endswith("[]")))
+
+
 async def known_fields(request: Request) -> None:
     """
     Raises:
-        RequestError: 422, the form has a field that the route does not read, or the address has a query.
+        RequestError: 422, the form has a field that the route does not read, or one twice.
     """
-    known = [field.alias for field in request.scope["route"].dependant.body_params]
-    unknown = [name for name in await request.form() if name not in known]
-    if unknown:
+    route = request.scope["route"]
+    known = [field.alias for field in route.dependant.body_params]
+    accepted = [*known, *OF_OPENAI] if route.path == TRANSCRIPTIONS else known
+    counts = Counter(name for name, _ in (await request.form()).multi_items())
+    for name, count in counts.items():
+        if name not in accepted:
+            sentence = f"the field {name[:100]!r} is unknown; known: {', '.join(known)}"
+            raise RequestError(422, sentence, "unknown-field")
+        if count > 1 and name not in _SEVERAL:
+            raise RequestError(
+                422, f"the field {name!r} is sent {count} times; send it once", "repeated-field"
+            )
+
+
+async def no_query(request: Request) -> None:
+    """
+    Raises:
+        RequestError: 422, the query of the address has a field of a form. What proxies put there is not read.
+    """
+    forms = [route.dependant.body_params for route in router.routes if isinstance(route, APIRoute)]
+    fields = {field.alias for form in forms for field in form}
+    names = [name for name in request.query_params if name in fields]
+    if names:
         raise RequestError(
-            422, f"the field {unknown[0][:100]!r} is unknown; known: {', '.join(known)}", "unknown-field"
-        )
-    if request.query_params:
-        name = next(iter(request.query_params))
-        raise RequestError(
-            422, f"{name[:100]!r} is in the query of the address; send it as a field of the form", "query"
+            422,
+            f"{names[0]!r} is in the query of the address, which is not read; send it as a field of the form, or as a "
+            "key of JSON",
+            "query",
         )
 
 
-KNOWN_FIELDS = [Depends(known_fields)]
+KNOWN_FIELDS = [Depends(no_query), Depends(known_fields)]
 
 
 @router.post(
@@ -190,8 +226,9 @@ async def batch(
 
 
 @router.post(
-    "/v1/audio/transcriptions",
+    TRANSCRIPTIONS,
     responses={200: TRANSCRIPTION, **ERRORS},
+    dependencies=KNOWN_FIELDS,
     summary="A transcript in the form of OpenAI",
 )
 async def transcriptions(
@@ -203,8 +240,8 @@ async def transcriptions(
 ) -> Response:
     """Hangul as it is pronounced (`text_kind` as_pronounced), or words if `model` is the recogniser of the server.
 
-    `timestamp_granularities[]` takes word and segment, with verbose_json. Further fields of OpenAI, such as language,
-    prompt and temperature, are accepted and ignored.
+    `timestamp_granularities[]` takes word and segment, with verbose_json. Further fields of OpenAI (`OF_OPENAI`), such
+    as language, prompt and temperature, are accepted and ignored.
     """
     models, upload = _models(request), await _upload(file, channel=channel)
     if models.is_recogniser(model):
@@ -244,6 +281,7 @@ async def ping() -> Response:
 @router.post(
     "/invocations",
     responses={200: INVOCATION, 415: ERRORS[400], **ERRORS},
+    dependencies=[Depends(no_query)],
     openapi_extra={
         "requestBody": {
             "required": True,
@@ -261,7 +299,7 @@ async def ping() -> Response:
                         "required": ["audio"],
                     }
                 },
-                "text/csv": {"schema": {"type": "string"}, "example": "audio\nUklGR…\n"},
+                "text/csv": {"schema": {"type": "string"}, "example": "audio,channel\nUklGR…,left\n"},
             },
         }
     },

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import socket
 import sys
 import tempfile
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -28,8 +30,8 @@ def run(settings: ServeSettings, on_ready: Callable[[], None] = lambda: None) ->
 
     Args:
         settings: of the server.
-        on_ready: is called once the models are open and the port takes connections; with several workers, before they
-            start: connections wait for the first of them.
+        on_ready: is called once the models are open and the port takes connections; with several workers, once the
+            first of them does.
 
     Raises:
         SorituneError: the extra is not installed, a model or the file of keys is faulty, or the port is taken.
@@ -46,7 +48,7 @@ def run(settings: ServeSettings, on_ready: Callable[[], None] = lambda: None) ->
     log_as_json(settings.log_level)
     if settings.workers == 1:
         _check_port(settings)
-        config = uvicorn.Config(open_app(settings), **options)
+        config = uvicorn.Config(Finished(open_app(settings)), **options)
         signal.signal(signal.SIGTERM, signal.SIG_IGN)  # uvicorn raises it again once everything is finished
 
         class Server(uvicorn.Server):
@@ -65,8 +67,10 @@ def run(settings: ServeSettings, on_ready: Callable[[], None] = lambda: None) ->
         os.environ.update(settings.environment(), **{METRICS_FOLDER: folder})
         threads = max(1, (os.cpu_count() or 1) // settings.workers)
         os.environ.setdefault("OMP_NUM_THREADS", str(threads))
-        on_ready()
+        ended = threading.Event()
+        threading.Thread(target=_call_when_open, args=(settings, on_ready, ended), daemon=True).start()
         uvicorn.run("soritune.serving.server:worker_app", factory=True, workers=settings.workers, **options)
+        ended.set()
         failure = Path(folder) / FAILURE
         if failure.exists():
             raise SorituneError(failure.read_text(encoding="utf-8"))
@@ -91,6 +95,26 @@ def uvicorn_options(settings: ServeSettings) -> dict[str, Any]:
     }
 
 
+class Finished:
+    """An app whose requests end when uvicorn cancels them, once the time for requests in progress is over: they have
+    been answered (`serving/gate.py`), and uvicorn would log the cancellation of each as a failure.
+
+    Args:
+        app: an ASGI application.
+    """
+
+    def __init__(self, app: Any) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Runs the app."""
+        try:
+            await self.app(scope, receive, send)
+        except asyncio.CancelledError:
+            if scope["type"] != "http":
+                raise
+
+
 def worker_app() -> Any:
     """The app of a worker process, from the settings in the environment."""
     from soritune.serving.app import open_app
@@ -99,11 +123,24 @@ def worker_app() -> Any:
     settings = settings_in()
     log_as_json(settings.log_level)
     try:
-        return open_app(settings)
+        return Finished(open_app(settings))
     except SorituneError as error:  # would be started again for ever
         (Path(os.environ[METRICS_FOLDER]) / FAILURE).write_text(str(error), encoding="utf-8")
         os.kill(os.getppid(), signal.SIGTERM)
         sys.exit(error.exit_code)
+
+
+def _call_when_open(settings: ServeSettings, on_ready: Callable[[], None], ended: threading.Event) -> None:
+    """Calls `on_ready` once the port takes connections: a worker listens when its models are open."""
+    every = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  a connection needs an address of this machine
+    host = every.get(settings.host, settings.host)
+    while not ended.wait(0.2):
+        try:
+            socket.create_connection((host, settings.port), timeout=1).close()
+        except OSError:
+            continue
+        on_ready()
+        return
 
 
 def _check_port(settings: ServeSettings) -> None:

@@ -130,9 +130,9 @@ def _file_of(data: bytes) -> Iterator[Path]:
         yield path
 
 
-def channel_of(given: Any) -> int | None:
+def channel_of(given: Any, subject: str = "the request") -> int | None:
     """The channel that a request gives: `left`, `right` or a number from 0, as a text or in JSON; None or an empty text
-    is the mean of all channels.
+    is the mean of all channels. `subject` has it, in the message.
 
     Raises:
         RequestError: 422 for anything else.
@@ -148,7 +148,8 @@ def channel_of(given: Any) -> int | None:
         return given
     raise RequestError(
         422,
-        f"the channel {str(given)[:40]!r} is not left, right or a number from 0; send a request for each channel",
+        f"the channel of {subject} is {str(given)[:40]!r}; it is left, right or a whole number from 0 to "
+        f"{10**_DIGITS - 1}, and every channel is a request of its own",
         "channel",
     )
 
