@@ -32,7 +32,7 @@ check: $(STAMP)
 	$(BIN)/lint-imports --no-cache --no-logo
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m 'not slow and not long'
 
-# Kills at more moments, lost nodes and all benchmarks at toy size; then the server under load, for 20 minutes, and with
+# Kills at more moments, lost nodes and slow benchmarks at toy size; then the server under load, for 20 minutes, and with
 # a process that is killed: three quarters of an hour of two idle cores.
 CLIPS ?= $${SORITUNE_DATA:-../shared/data}/ko_speech_selvas
 LOAD := benchmarks/serve_load.py $(CLIPS) --check

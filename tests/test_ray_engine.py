@@ -295,14 +295,16 @@ def repeated(shared_data: Path, file: Path, turns: int) -> Manifest:
     return write_manifest(file, rows, root=source.root)
 
 
-def times(folder: Path, pattern: str) -> dict[str, int]:
-    """When each file was written, in nanoseconds."""
-    return {file.name: file.stat().st_mtime_ns for file in folder.glob(pattern)}
+def times(folder: Path, done: str, *others: str) -> dict[str, int]:
+    """When each file of a pattern was written, and its files with other suffixes, in nanoseconds."""
+    found = [each for file in folder.glob(done) for each in (file, *map(file.with_suffix, others))]
+    return {file.name: file.stat().st_mtime_ns for file in found}
 
 
 @contextmanager
-def lost_node(cluster: Any, folder: Path, done: str, number: int) -> Iterator[dict[str, int]]:
-    """A second node, which is killed when the folder has so many files of a pattern; gives their times at the loss."""
+def lost_node(cluster: Any, folder: Path, number: int, done: str, *others: str) -> Iterator[dict[str, int]]:
+    """A second node, which is killed when the folder has so many files of a pattern; gives the times of these at the
+    loss, and of their files with other suffixes."""
     lost = started(lambda: cluster.add_node(num_cpus=2, object_store_memory=STORE))
     at_the_loss: dict[str, int] = {}
     ended = threading.Event()
@@ -310,7 +312,7 @@ def lost_node(cluster: Any, folder: Path, done: str, number: int) -> Iterator[di
     def lose() -> None:
         while len(list(folder.glob(done))) < number and not ended.wait(0.05):
             pass
-        at_the_loss.update(times(folder, done))
+        at_the_loss.update(times(folder, done, *others))
         cluster.remove_node(lost, allow_graceful=False)
 
     watcher = threading.Thread(target=lose)
@@ -328,11 +330,11 @@ def test_lost_node_loses_nothing_and_doubles_nothing(cluster: Any, shared_data: 
     manifest = repeated(shared_data, tmp_path / "rows.parquet", 12)
     pack(manifest, tmp_path / "local", rows_per_shard=10, workers=2)
     shards = tmp_path / "ray" / "shards"
-    with lost_node(cluster, shards, "shard-*.json", 25) as at_the_loss:
+    with lost_node(cluster, shards, 25, "shard-*.json", ".arrow") as at_the_loss:
         packed = pack(manifest, tmp_path / "ray", rows_per_shard=10, engine=RayEngine())
     assert packed.num_new == 120
-    assert 25 <= len(at_the_loss) < 120
-    assert times(shards, "shard-*.json").items() >= at_the_loss.items()
+    assert 50 <= len(at_the_loss) < 240
+    assert times(shards, "shard-*.json", ".arrow").items() >= at_the_loss.items()
     assert content(tmp_path / "ray") == content(tmp_path / "local")
     assert len(load_manifest(tmp_path / "ray" / "manifest.parquet")) == 1200
 
@@ -356,7 +358,7 @@ def test_check_on_a_lost_node_is_that_of_one_machine(
 
     monkeypatch.setattr(CheckFolder, "remove", removed)
     parts = tmp_path / "ray" / "check_parts"
-    with lost_node(cluster, parts, "part-*.parquet", 25) as at_the_loss:
+    with lost_node(cluster, parts, 25, "part-*.parquet") as at_the_loss:
         check_rows(manifest, tmp_path / "ray", [], engine=RayEngine(), reports=reports[1], **arguments)
     assert len(at_the_end) == 120 and 25 <= len(at_the_loss) < 120
     assert at_the_end.items() >= at_the_loss.items()

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from soritune.strict_json import parse_json, read_json
+from soritune.strict_json import parse_json, read_json, repeated_names
 
 DEEP = "[" * 100_000 + "]" * 100_000
 
@@ -24,3 +24,8 @@ def test_file_that_is_not_utf8_ends_in_a_value_error(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_bytes("가".encode("cp949"))
     with pytest.raises(ValueError, match="."):
         read_json(tmp_path / "a.json")
+
+
+def test_names_that_occur_again_are_listed_once_in_their_order() -> None:
+    assert repeated_names(["b", "a", "b", "c", "a", "b"]) == ["b", "a"]
+    assert repeated_names(iter(["a", "b"])) == []

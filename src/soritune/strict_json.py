@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,11 @@ def parse_json(text: str | bytes, **hooks: Any) -> Any:
         return json.loads(text, **hooks)
     except RecursionError:
         raise ValueError("it is nested too deep") from None
+
+
+def repeated_names(names: Iterable[str]) -> list[str]:
+    """The names that occur more than once, such as keys of an object or columns of a table, in their order."""
+    return [name for name, count in Counter(names).items() if count > 1]
 
 
 def read_json(path: Path | str) -> Any:

@@ -99,7 +99,7 @@ def align(
     predictor = Predictor.load(folder, device=device, backend=backend, base=base, vad="off")
     console = progress.Console(quiet=as_json or len(items) < 10)
     kept: list[AlignedClip] = []
-    failed = hidden = 0
+    failed = 0
     with time_files(outputs) as add, console.bar("align", len(items)) as bar:
         for clip in align_clips(
             predictor, items, phones=phones.split() if phones else None, progress=bar.advance
@@ -109,15 +109,13 @@ def align(
                 add(clip.id, clip.tiers, clip.duration_s)
             if as_json or clip.error is not None or len(kept) < SHOWN:
                 kept.append(clip)
-            else:
-                hidden += 1
     if as_json:
         print_json({"aligned": len(items) - failed, "failed": failed, "clips": [c.to_json() for c in kept]})
     else:
         _print(kept)
-        if hidden:
-            files = "" if outputs.any else "; --times-csv FILE.csv writes all of them"
-            print_line(f"{counted(hidden, 'more clip')} aligned{files}")
+        if len(items) > len(kept):
+            hint = "" if outputs.any else "; --times-csv FILE.csv writes all of them"
+            print_line(f"{counted(len(items) - len(kept), 'more clip')} aligned{hint}")
         print_time_files(outputs)
     if failed:
         raise typer.Exit(1)

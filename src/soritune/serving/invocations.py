@@ -6,7 +6,6 @@ import base64
 import binascii
 import csv
 import io
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -14,7 +13,7 @@ from soritune.errors import reason_of
 from soritune.serving.answers import Answer
 from soritune.serving.faults import RequestError
 from soritune.serving.uploads import Upload, channel_of
-from soritune.strict_json import parse_json
+from soritune.strict_json import parse_json, repeated_names
 
 AUDIO = ("audio/", "video/webm", "video/mp4", "application/octet-stream", "application/ogg")
 """Beginnings of content types whose body is a file of audio; its content decides how it is read, not its type."""
@@ -104,11 +103,10 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     Raises:
         ValueError: a key occurs twice.
     """
-    content = dict(pairs)
-    if len(content) < len(pairs):
-        repeated = next(name for name, count in Counter(name for name, _ in pairs).items() if count > 1)
-        raise ValueError(f"the key {repeated[:60]!r} occurs twice")
-    return content
+    repeated = repeated_names(name for name, _ in pairs)
+    if repeated:
+        raise ValueError(f"the key {repeated[0][:60]!r} occurs twice")
+    return dict(pairs)
 
 
 def _instance(content: Any, subject: str) -> Instance:
@@ -139,7 +137,7 @@ def _from_csv(body: bytes) -> Invocation:
     if lines and "audio" in lines[0]:
         columns, lines = lines[0], lines[1:]
         unknown = [name for name in columns if name not in _COLUMNS]
-        repeated = [name for name, count in Counter(columns).items() if count > 1]
+        repeated = repeated_names(columns)
         if repeated:
             raise RequestError(422, f"the column {repeated[0][:60]!r} occurs twice", "csv")
         if unknown:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable
+from functools import cache
 from typing import Annotated, Any, NoReturn, TypeVar
 
 from fastapi import APIRouter, Depends, File, Form, Request, Response, UploadFile
@@ -86,9 +87,7 @@ async def no_query(request: Request) -> None:
     Raises:
         RequestError: 422, the query of the address has a field of a form. What proxies put there is not read.
     """
-    forms = [route.dependant.body_params for route in router.routes if isinstance(route, APIRoute)]
-    fields = {field.alias for form in forms for field in form}
-    names = [name for name in request.query_params if name in fields]
+    names = [name for name in request.query_params if name in _fields_of_forms()]
     if names:
         raise RequestError(
             422,
@@ -96,6 +95,13 @@ async def no_query(request: Request) -> None:
             "key of JSON",
             "query",
         )
+
+
+@cache
+def _fields_of_forms() -> frozenset[str]:
+    """The fields that some route reads."""
+    forms = [route.dependant.body_params for route in router.routes if isinstance(route, APIRoute)]
+    return frozenset(field.alias for form in forms for field in form)
 
 
 KNOWN_FIELDS = [Depends(no_query), Depends(known_fields)]

@@ -9,7 +9,8 @@ import socket
 import sys
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +31,8 @@ def run(settings: ServeSettings, on_ready: Callable[[], None] = lambda: None) ->
 
     Args:
         settings: of the server.
-        on_ready: is called once the models are open and the port takes connections; with several workers, once the
-            first of them does.
+        on_ready: is called by a thread once the models are open and the port takes connections; with several workers,
+            once the first of them does.
 
     Raises:
         SorituneError: the extra is not installed, a model or the file of keys is faulty, or the port is taken.
@@ -50,14 +51,8 @@ def run(settings: ServeSettings, on_ready: Callable[[], None] = lambda: None) ->
         _check_port(settings)
         config = uvicorn.Config(Finished(open_app(settings)), **options)
         signal.signal(signal.SIGTERM, signal.SIG_IGN)  # uvicorn raises it again once everything is finished
-
-        class Server(uvicorn.Server):
-            async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-                await super().startup(sockets)
-                if self.started:
-                    on_ready()
-
-        Server(config).run()
+        with _calling_when_open(settings, on_ready):
+            uvicorn.Server(config).run()
         return
     named_folders(settings)  # a wrong name is reported before the workers start
     if settings.api_keys is not None:
@@ -67,10 +62,10 @@ def run(settings: ServeSettings, on_ready: Callable[[], None] = lambda: None) ->
         os.environ.update(settings.environment(), **{METRICS_FOLDER: folder})
         threads = max(1, (os.cpu_count() or 1) // settings.workers)
         os.environ.setdefault("OMP_NUM_THREADS", str(threads))
-        ended = threading.Event()
-        threading.Thread(target=_call_when_open, args=(settings, on_ready, ended), daemon=True).start()
-        uvicorn.run("soritune.serving.server:worker_app", factory=True, workers=settings.workers, **options)
-        ended.set()
+        with _calling_when_open(settings, on_ready):
+            uvicorn.run(
+                "soritune.serving.server:worker_app", factory=True, workers=settings.workers, **options
+            )
         failure = Path(folder) / FAILURE
         if failure.exists():
             raise SorituneError(failure.read_text(encoding="utf-8"))
@@ -130,17 +125,26 @@ def worker_app() -> Any:
         sys.exit(error.exit_code)
 
 
-def _call_when_open(settings: ServeSettings, on_ready: Callable[[], None], ended: threading.Event) -> None:
-    """Calls `on_ready` once the port takes connections: a worker listens when its models are open."""
+@contextmanager
+def _calling_when_open(settings: ServeSettings, on_ready: Callable[[], None]) -> Iterator[None]:
+    """Calls `on_ready` once the port takes connections: a process listens when its models are open."""
     every = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  a connection needs an address of this machine
-    host = every.get(settings.host, settings.host)
-    while not ended.wait(0.2):
-        try:
-            socket.create_connection((host, settings.port), timeout=1).close()
-        except OSError:
-            continue
-        on_ready()
-        return
+    host, ended = every.get(settings.host, settings.host), threading.Event()
+
+    def wait() -> None:
+        while not ended.wait(0.1):
+            try:
+                socket.create_connection((host, settings.port), timeout=1).close()
+            except OSError:
+                continue
+            on_ready()
+            return
+
+    threading.Thread(target=wait, daemon=True).start()
+    try:
+        yield
+    finally:
+        ended.set()
 
 
 def _check_port(settings: ServeSettings) -> None:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from soritune.strict_json import parse_json
+from soritune.strict_json import parse_json, repeated_names
 from soritune.whole_file import whole_file
 
 
@@ -25,7 +24,7 @@ def parse_noting_repeats(text: str, **hooks: Any) -> tuple[Any, list[str]]:
     def as_dict(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         values = dict(pairs)
         if len(values) < len(pairs):
-            repeated.extend(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
+            repeated.extend(repeated_names(key for key, _ in pairs))
         return values
 
     hooks = {"parse_constant": lambda _: None, **hooks}
