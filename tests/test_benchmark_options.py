@@ -90,6 +90,7 @@ NOT_HERE: dict[str, str] = {
     "assessment_thresholds.py": "needs two real corpora",
     "language_check.py": "needs three real corpora and weights of Whisper; tests/test_benchmarks.py reads its table",
     "learner_errors.py": "needs two real corpora; tests/test_benchmarks.py judges a fold of made-up phones",
+    "hidden_errors.py": "has no option; its predictions need a recogniser; tests/test_benchmarks.py counts clips",
     "phone_augmentation.py": "needs three real corpora",
     "predict_speed.py": "its peer needs the weights of Whisper base",
     "whisper_phones.py": "needs two real corpora and the weights of Whisper base",

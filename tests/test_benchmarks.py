@@ -319,6 +319,41 @@ def test_errors_of_learners_are_judged_by_speakers_that_chose_nothing(tmp_path: 
     assert content["minus softmax-gop"]["softmax-gop"]["auc"]["value"] == 0.0
 
 
+def test_hidden_errors_are_counted_at_the_substituted_phones() -> None:
+    """답 said as 땁, with ㅂ heard as the word has it, as it was said, and as another sound."""
+    from hidden_errors import counts_of, rates
+
+    from soritune.corpus.utterance import Utterance
+
+    row = Utterance(
+        id="a", audio="a.wav", duration_s=1.0, canonical=("D", "A", "p"), perceived=("DD", "A", "p")
+    )
+    hidden, found, other = (counts_of(row, (onset, "A", "p")) for onset in ("D", "DD", "G"))
+    assert [rates(counts)["canonical"] for counts in (hidden, found, other)] == [1, 0, 0]
+    assert [rates(counts)["spoken"] for counts in (hidden, found, other)] == [0, 1, 0]
+    assert [rates(counts)["spoken_edits"] for counts in (hidden, found, other)] == [1 / 3, 0, 1 / 3]
+    assert [rates(counts)["canonical_edits"] for counts in (hidden, found, other)] == [0, 1 / 3, 1 / 3]
+
+
+def test_inserted_and_deleted_phones_are_no_substitutions() -> None:
+    """밥 said as 바브: the coda became an onset, and ㅡ was added; ㅎ of 좋아 is not spoken."""
+    from hidden_errors import counts_of
+
+    from soritune.corpus.utterance import Utterance
+
+    row = Utterance(
+        id="a",
+        audio="a.wav",
+        duration_s=1.0,
+        canonical=("B", "A", "p", "sil", "H", "A"),
+        perceived=("B", "A", "B", "EU", "sil", "A"),
+    )
+    counts = counts_of(row, ["B", "A", "B", "EU", "A"])
+    expected = {"errors": 1, "spoken": 1, "spoken_phones": 5, "canonical_phones": 5, "spoken_edits": 0}
+    assert {name: float(counts[name]) for name in expected} == expected
+    assert counts_of(row, [])["spoken_edits"] == 5
+
+
 def test_language_check_counts_right_decisions() -> None:
     """Six answers by hand: what the detected language and the fit of the text decide, each alone and together."""
     from language_check import KOREAN, in_turn, outcome_without_detector, summary

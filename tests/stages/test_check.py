@@ -33,6 +33,20 @@ def test_labels_that_lose_characters_are_reported_once(
     assert capsys.readouterr().err.replace("\n", " ").count("2 of 3 texts have characters") == 1
 
 
+def test_a_recipe_that_has_not_chosen_its_source_checks_prepared_rows(
+    tones: Manifest, tmp_path: Path
+) -> None:
+    """`quickstart` has the source `auto`; `train_recipe` receives a manifest and nothing to choose by."""
+    texts = ["b/ 네", "n/ 그래요", "네"]
+    rows = [dataclasses.replace(row, text=text, phones=None) for row, text in zip(tones, texts, strict=False)]
+    manifest = write_manifest(tmp_path / "manifest.parquet", rows, root=tones.root)
+    recipe = load_recipe("quickstart", ["data.config.max_marked_share=1"])
+    assert recipe.data.source == "auto"
+    assert len(usable_rows(recipe, manifest)[0]) == 3
+    with pytest.raises(ManifestError, match="marks"):
+        usable_rows(load_recipe("quickstart"), manifest)
+
+
 ROWS = [
     Utterance(id="kind", audio="a.wav", duration_s=1.0, speaker="s", emotion="Kind"),
     Utterance(id="sad", audio="b.wav", duration_s=1.0, speaker="s", emotion="Sad"),
