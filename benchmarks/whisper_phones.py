@@ -144,7 +144,7 @@ def judged(
         tested: manifest of the rows as they are judged.
 
     Returns:
-        Counts of each speaker, seconds of training, steps, and minutes of training speech of the last fold.
+        Counts of each speaker, seconds of training, steps, and the minutes and speakers trained on in the last fold.
     """
     file = folder / "judged.json"
     if file.exists():
@@ -163,8 +163,14 @@ def judged(
         speakers |= counts_of(fold, tested, fold / "splits.parquet", fold / "judged.jsonl")
         shutil.rmtree(fold / "checkpoints", ignore_errors=True)
         print(f"  {folder.name} fold {number}: {seconds:.0f} s of training so far", flush=True)
-    minutes = float(rows.durations_s[folds[-1].indices(rows, "train")].sum() / 60)
-    content = {"speakers": speakers, "seconds": seconds, "steps": steps, "minutes": minutes}
+    trained = folds[-1].indices(rows, "train")
+    content = {
+        "speakers": speakers,
+        "seconds": seconds,
+        "steps": steps,
+        "minutes": float(rows.durations_s[trained].sum() / 60),
+        "trained_speakers": len({rows.utterance(int(row)).speaker for row in trained}),
+    }
     write_json(file, content)
     return content
 
@@ -177,21 +183,26 @@ def counts_of(model: Path | str, tested: Path, splits: Path | None, file: Path) 
     return scored(file)
 
 
-def nested(splits: Splits, manifest: Manifest, minutes: float) -> Splits:
-    """The same fold with whole training speakers of about this many minutes; more minutes keep the same speakers."""
+def nested(splits: Splits, manifest: Manifest, sizes: Iterable[float]) -> list[Splits]:
+    """The same fold with whole training speakers of about so many minutes; a larger set contains all smaller ones.
+
+    The speakers are in a drawn order. A set takes each one that leaves it within 110 % of its size, until it has 95 %.
+    """
     train = splits.indices(manifest, "train")
     speakers = manifest.column("speaker").to_pylist()
-    order = sorted({speakers[row] for row in train}, key=_drawn)
+    minutes: dict[str, float] = {}
+    for row in train:
+        minutes[speakers[row]] = minutes.get(speakers[row], 0.0) + float(manifest.durations_s[row] / 60)
     kept: set[str] = set()
-    total = 0.0
-    for speaker in order:
-        seconds = float(sum(manifest.durations_s[row] for row in train if speakers[row] == speaker))
-        if kept and total + seconds > 60 * minutes * 1.1:
-            break
-        kept.add(speaker)
-        total += seconds
-    left_out = {manifest.utterance(int(row)).id for row in train if speakers[row] not in kept}
-    return without(splits, left_out)
+    sets = []
+    for size in sorted(sizes):
+        for speaker in sorted(minutes.keys() - kept, key=_drawn):
+            total = sum(minutes[name] for name in kept)
+            if total < 0.95 * size and total + minutes[speaker] <= 1.1 * size:
+                kept.add(speaker)
+        left_out = {manifest.utterance(int(row)).id for row in train if speakers[row] not in kept}
+        sets.append(without(splits, left_out))
+    return sets
 
 
 def _drawn(speaker: str) -> int:
@@ -242,8 +253,8 @@ def run_ways(options: argparse.Namespace) -> None:
 def run_curve(options: argparse.Namespace) -> None:
     manifest = rows_of(options)
     fold = folds_of(manifest, options)[0]
-    for minutes in options.minutes:
-        splits = nested(fold, manifest, minutes)
+    sizes = sorted(options.minutes)
+    for minutes, splits in zip(sizes, nested(fold, manifest, sizes), strict=True):
         folder = options.output / "curve" / f"{minutes}-minutes"
         # As many steps for every size, so that small sets are not seen less often.
         steps = [f"train.max_steps={options.curve_steps}", "train.epochs=100000"]
@@ -392,13 +403,16 @@ def summarise(options: argparse.Namespace) -> str:
                 counts = read_counts(file)
                 facts = [
                     f"{content['minutes']:.1f} min",
+                    str(content.get("trained_speakers", "–")),
                     f"{content['seconds']:.0f} s",
                     str(content["steps"]),
                 ]
                 body.append([entry, *(per(of_corpus(counts, name)) for name in names), *facts])
         if body:
             lines += table(
-                part.capitalize(), [*columns, "training speech", "time of training", "steps"], body
+                part.capitalize(),
+                [*columns, "training speech", "its speakers", "time of training", "steps"],
+                body,
             )
     weak, file = (
         read_counts(output / "labels" / "recognised" / "judged.json"),

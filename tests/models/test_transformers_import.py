@@ -13,8 +13,15 @@ import pytest
 import soundfile as sf
 import torch
 
+from soritune.audio.preprocessing import Preprocessing
 from soritune.inference.predictor import Predictor
 from soritune.models.architecture import _OnlyShapes
+from soritune.models.build import build_model
+from soritune.models.config import LoraSettings, ModelConfig
+from soritune.models.saving import save_bundle
+from soritune.tasks.emotion import EmotionConfig, EmotionTask
+from soritune.tasks.inputs.text_encoder import TextSettings
+from soritune.testing import tiny_checkpoint, tiny_config, tiny_text_encoder
 
 pytestmark = pytest.mark.slow
 
@@ -93,6 +100,44 @@ def test_predict_loads_no_library_that_it_does_not_use(bundle: str, tmp_path: Pa
     (expected,) = Predictor.load(bundle, device="cpu", vad="off").predict([clip])
     given, wanted = (row["tasks"]["phoneme"]["prediction"]["phones"] for row in (answer, expected))
     assert given == wanted
+
+
+TEXTS = ("가나 다라 마바", "사아")
+
+
+def bundle_of(kind: str, folder: Path) -> Path:
+    """A toy bundle: `ADAPTED TYPE` with adapters on an encoder, or `TUNE text` with an encoder of texts."""
+    first, second = kind.split()
+    if second == "text":
+        encoder = tiny_text_encoder(folder / "text", TEXTS)
+        settings = TextSettings(encoder=str(encoder), width=8, tune=first)
+        task = EmotionTask(EmotionConfig(labels=("a", "b", "c"), text=settings))
+        config = ModelConfig(encoder="toy", architecture=tiny_config(norm="layer"), random_weights=True)
+    else:
+        task = EmotionTask(EmotionConfig(labels=("a", "b", "c")))
+        base = tiny_checkpoint(folder / "base", tiny_config(second))
+        config = ModelConfig(encoder=str(base), lora=LoraSettings(rank=2))
+    model = build_model(config, task.outputs, seed=0, inputs=task.inputs)
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            if ".lora_B." in name:
+                weight.fill_(0.1)
+    return save_bundle(model, folder / "bundle", tasks=[task], preprocessing=Preprocessing()).path
+
+
+@pytest.mark.parametrize(
+    "kind",
+    ["lora wav2vec2", "lora hubert", "lora wavlm", "lora whisper", "frozen text", "lora text", "full text"],
+)
+def test_predict_reads_every_kind_of_bundle(kind: str, tmp_path: Path) -> None:
+    """Adapters need modules of torch that transformers imports only for training."""
+    bundle, clip = bundle_of(kind, tmp_path), tmp_path / "clip.wav"
+    sf.write(clip, 0.1 * np.sin(np.arange(16_000) * np.geomspace(0.05, 0.6, 16_000)), 16_000)
+    done = python("-m", "soritune", "predict", str(clip), "--bundle", str(bundle), "--vad", "off", "--json")
+    (answer,) = json.loads(done.stdout)["predictions"]
+    (expected,) = Predictor.load(bundle, device="cpu", vad="off").predict([clip])
+    given, wanted = (row["tasks"]["emotion"]["prediction"]["probabilities"] for row in (answer, expected))
+    assert given == pytest.approx(wanted, abs=1e-5)
 
 
 def test_what_was_hidden_is_there_afterwards() -> None:

@@ -16,6 +16,7 @@ from soritune.errors import ModelError
 from soritune.models.config import LoraSettings
 from soritune.models.encoder_module import EncoderModule
 from soritune.models.quick_dropout import quicken_dropout
+from soritune.models.transformers_import import import_for_adapters
 
 ADAPTER = "default"
 """peft's name of the one adapter a model has."""
@@ -72,6 +73,7 @@ def add_lora(encoder: EncoderModule, settings: LoraSettings, first: int, last: i
     """
     from peft import inject_adapter_in_model
 
+    import_for_adapters()
     layer = encoder.layers[first]
     linear = sorted(
         {name.rpartition(".")[2] for name, module in layer.named_modules() if isinstance(module, nn.Linear)}

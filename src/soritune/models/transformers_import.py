@@ -63,6 +63,14 @@ def import_model(model_type: str) -> None:
                 del sys.modules[name]
 
 
+def import_for_adapters() -> None:
+    """Imports the module of torch that peft reads but does not import; after `infer_only` nothing else imports it."""
+    import torch
+
+    if torch.distributed.is_available():
+        importlib.import_module("torch.distributed.tensor")
+
+
 def _file(model_type: str) -> str:
     """Where transformers has the models of a type; a module that exists for all types that it does not have."""
     name = model_type.replace("-", "_")

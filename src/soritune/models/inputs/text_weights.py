@@ -12,6 +12,7 @@ from torch import nn
 
 from soritune.errors import ModelError, reason_of
 from soritune.models.sizes import check_depth
+from soritune.models.transformers_import import import_for_adapters
 from soritune.tasks.inputs.text_encoder import TextOptions, encoder_folder, tokenizer_of
 from soritune.tasks.specs import InputSpec
 
@@ -93,6 +94,7 @@ def add_adapters(encoder: nn.Module, options: TextOptions) -> None:
     """
     from peft import LoraConfig, inject_adapter_in_model
 
+    import_for_adapters()
     lora = options.lora
     config = LoraConfig(
         r=lora.rank,
