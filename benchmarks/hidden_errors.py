@@ -9,8 +9,9 @@
 
 The manifest has the canonical and the perceived phones. Each file of predictions has phones of a task `phoneme`. The
 recognised phones are aligned with the spoken ones with the fewest edits. At every substituted phone, the recognised
-phone is the spoken one, the canonical one (the error is hidden), or another or none. Rates are in percent, with 95 %
-intervals over speakers. Clips without a prediction count as clips in which nothing was recognised.
+phone is the spoken one, the canonical one (the error is hidden), or another or none; the third column leaves out the
+latter. Rates are in percent, with 95 % intervals over speakers. Clips without a prediction count as clips in which
+nothing was recognised.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ Numbers = dict[str, NDArray[np.float64]]
 RATES = {
     "spoken": ("heard as spoken", "errors"),
     "canonical": ("heard as the word has it", "errors"),
+    "hidden": ("as the word has it, of both", "either"),
     "spoken_edits": ("PER against the spoken phones", "spoken_phones"),
     "canonical_edits": ("PER against the phones of the words", "canonical_phones"),
 }
@@ -62,6 +64,8 @@ def counts_of(row: Utterance, recognised: Sequence[str]) -> Numbers:
         "errors": len(errors),
         "spoken": sum(first for first, _ in errors),
         "canonical": sum(second for _, second in errors),
+        "hidden": sum(second for _, second in errors),
+        "either": sum(first or second for first, second in errors),
         "spoken_phones": len(spoken),
         "canonical_phones": len(canonical),
         "spoken_edits": steps.edits,
@@ -91,7 +95,7 @@ def judged(manifest: Manifest, recognised: Mapping[str, Sequence[str]]) -> dict[
 
 
 def rates(counts: Mapping[str, NDArray[np.float64]]) -> dict[str, float]:
-    """The four shares of summed counts."""
+    """The shares of summed counts."""
     return {
         name: float(counts[name] / counts[whole]) if counts[whole] else float("nan")
         for name, (_, whole) in RATES.items()

@@ -41,7 +41,9 @@ HEAD_SIZE = 64
 
 
 PUBLISHED = {384: "tiny", 512: "base", 768: "small", 1024: "medium", 1280: "large"}
-"""Width of a multilingual model → its size in the name."""
+"""Width of a model → its size in the name."""
+ENGLISH_VOCABULARY, LATEST_MEL_BINS, TURBO_LAYERS = 51_864, 128, 4
+"""Tokens of the models for English only; mel bins of large-v3; decoder layers of large-v3-turbo."""
 REUPLOAD = (
     "Obtained from a re-upload. The tensors have not been compared with those of {name}; their SHA-256 are in "
     "tensors.json."
@@ -290,6 +292,16 @@ def notice(source: str, name: str, sums: Mapping[str, str], original: Mapping[st
     return f"Whisper, {name}, by OpenAI.\n\n{origin.format(name=name)}\n\n{LICENCE}"
 
 
+def published_name(architecture: Mapping[str, Any]) -> str:
+    """The name of OpenAI's model with these sizes; the weights may be others of the same sizes."""
+    name = f"openai/whisper-{PUBLISHED.get(architecture['d_model'], 'unknown')}"
+    if architecture["vocab_size"] == ENGLISH_VOCABULARY:
+        return f"{name}.en"
+    if architecture["num_mel_bins"] == LATEST_MEL_BINS:
+        return f"{name}-v3-turbo" if architecture["decoder_layers"] == TURBO_LAYERS else f"{name}-v3"
+    return name
+
+
 def convert(source: str, output: Path, original: Mapping[str, str] | None = None) -> dict[str, str]:
     """Writes the folder; returns the checksums of its tensors.
 
@@ -309,6 +321,7 @@ def convert(source: str, output: Path, original: Mapping[str, str] | None = None
             for name, value in read_source(source).items()
         }
     architecture = architecture_of(tensors)
+    name = published_name(architecture)
     _check_strictly(tensors, architecture)
     output.mkdir(parents=True, exist_ok=True)
     save_file(tensors, output / "model.safetensors", metadata={"format": "pt"})
@@ -317,7 +330,6 @@ def convert(source: str, output: Path, original: Mapping[str, str] | None = None
     extractor.save_pretrained(output)
     sums = checksums(tensors)
     write_text(output / "tensors.json", json.dumps(sums, indent=1) + "\n")
-    name = f"openai/whisper-{PUBLISHED.get(architecture['d_model'], 'unknown')}"
     write_text(output / "NOTICE", notice(source, name, sums, original))
     return sums
 

@@ -325,6 +325,30 @@ def test_notice_says_re_upload_until_the_tensors_were_compared_with_the_original
     assert (tmp_path / "out" / "NOTICE").read_text(encoding="utf-8") == first
 
 
+@pytest.mark.parametrize(
+    ("width", "tokens", "mel_bins", "decoder_layers", "name"),
+    [
+        (384, 51_864, 80, 4, "tiny.en"),
+        (512, 51_865, 80, 6, "base"),
+        (512, 51_864, 80, 6, "base.en"),
+        (1280, 51_865, 80, 32, "large"),
+        (1280, 51_866, 128, 32, "large-v3"),
+        (1280, 51_866, 128, 4, "large-v3-turbo"),
+    ],
+)
+def test_the_name_of_the_weights_has_their_languages_and_version(
+    width: int, tokens: int, mel_bins: int, decoder_layers: int, name: str
+) -> None:
+    """Sizes as OpenAI published them; models for English have another vocabulary and the same width."""
+    architecture = {
+        "d_model": width,
+        "vocab_size": tokens,
+        "num_mel_bins": mel_bins,
+        "decoder_layers": decoder_layers,
+    }
+    assert whisper_base.published_name(architecture) == f"openai/whisper-{name}"
+
+
 def test_weights_from_the_hub_of_their_maker_are_no_re_upload() -> None:
     text = whisper_base.notice("openai/whisper-base", "openai/whisper-base", {}, None)
     assert "Obtained from the hub as openai/whisper-base." in text and "re-upload" not in text
