@@ -1,4 +1,4 @@
-"""What models make of known errors: the sound that was spoken, or the one that the word should have.
+"""How models recognise known pronunciation errors: as the spoken phone, or as the phone that the word should have.
 
     soritune synthesize errors --hours 0 --test-hours 0.15 --seed 31 --set utterances_per_voice=12 \\
       --set mispronunciations.rate=0.1
@@ -9,7 +9,7 @@
 
 The manifest has the canonical and the perceived phones. Each file of predictions has phones of a task `phoneme`. The
 recognised phones are aligned with the spoken ones with the fewest edits. At every substituted phone, the recognised
-phone is the spoken one, the canonical one (the error is hidden), or another or none; the third column leaves out the
+phone is the spoken one, the canonical one (the error is hidden), or another or none; the third rate leaves out the
 latter. Rates are in percent, with 95 % intervals over speakers. Clips without a prediction count as clips in which
 nothing was recognised.
 """
@@ -29,16 +29,17 @@ from soritune.inference.predictions import read_predictions
 from soritune.metrics.bootstrap import Interval, speaker_intervals
 from soritune.metrics.edit_distance import align
 from soritune.metrics.mispronunciation import SILENCE
+from soritune.tasks.results import add_counts
 
 Numbers = dict[str, NDArray[np.float64]]
 RATES = {
-    "spoken": ("heard as spoken", "errors"),
-    "canonical": ("heard as the word has it", "errors"),
-    "hidden": ("as the word has it, of both", "either"),
-    "spoken_edits": ("PER against the spoken phones", "spoken_phones"),
-    "canonical_edits": ("PER against the phones of the words", "canonical_phones"),
+    "spoken": ("recognised as spoken", "spoken", "errors"),
+    "canonical": ("hidden", "canonical", "errors"),
+    "hidden": ("hidden, of these two", "canonical", "either"),
+    "spoken_edits": ("PER against the spoken phones", "spoken_edits", "spoken_phones"),
+    "canonical_edits": ("PER against the phones of the words", "canonical_edits", "canonical_phones"),
 }
-"""Count → what its share is called, and the count that it is a share of."""
+"""Rate → its title, a count, and the count that it is a share of."""
 
 
 def counts_of(row: Utterance, recognised: Sequence[str]) -> Numbers:
@@ -64,7 +65,6 @@ def counts_of(row: Utterance, recognised: Sequence[str]) -> Numbers:
         "errors": len(errors),
         "spoken": sum(first for first, _ in errors),
         "canonical": sum(second for _, second in errors),
-        "hidden": sum(second for _, second in errors),
         "either": sum(first or second for first, second in errors),
         "spoken_phones": len(spoken),
         "canonical_phones": len(canonical),
@@ -88,17 +88,16 @@ def judged(manifest: Manifest, recognised: Mapping[str, Sequence[str]]) -> dict[
     speakers: dict[str, Numbers] = {}
     for row in manifest:
         counts = counts_of(row, recognised.get(row.id, ()))
-        sums = speakers.setdefault(str(row.speaker), dict.fromkeys(counts, np.array(0.0)))
-        for name, number in counts.items():
-            sums[name] = sums[name] + number
+        speaker = str(row.speaker)
+        speakers[speaker] = add_counts([speakers.get(speaker, {}), counts])
     return speaker_intervals(list(speakers.values()), rates)
 
 
 def rates(counts: Mapping[str, NDArray[np.float64]]) -> dict[str, float]:
     """The shares of summed counts."""
     return {
-        name: float(counts[name] / counts[whole]) if counts[whole] else float("nan")
-        for name, (_, whole) in RATES.items()
+        name: float(counts[part] / counts[whole]) if counts[whole] else float("nan")
+        for name, (_, part, whole) in RATES.items()
     }
 
 
@@ -110,7 +109,7 @@ def main() -> None:
     parser.add_argument("predictions", type=Path, nargs="+")
     options = parser.parse_args()
     manifest = load_manifest(options.manifest)
-    print(f"| | {' | '.join(name for name, _ in RATES.values())} | clips |")
+    print(f"| | {' | '.join(name for name, *_ in RATES.values())} | clips |")
     print("|---" * (len(RATES) + 2) + "|")
     for file in options.predictions:
         recognised = recognised_phones(file)

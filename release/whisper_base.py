@@ -30,6 +30,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
 from soritune.errors import SorituneError
+from soritune.models.encoders.whisper.family import ENGLISH_VOCABULARY
 from soritune.models.pretrained import open_pretrained
 from soritune.whole_file import write_text
 
@@ -42,8 +43,8 @@ HEAD_SIZE = 64
 
 PUBLISHED = {384: "tiny", 512: "base", 768: "small", 1024: "medium", 1280: "large"}
 """Width of a model → its size in the name."""
-ENGLISH_VOCABULARY, LATEST_MEL_BINS, TURBO_LAYERS = 51_864, 128, 4
-"""Tokens of the models for English only; mel bins of large-v3; decoder layers of large-v3-turbo."""
+LATEST_MEL_BINS, TURBO_LAYERS = 128, 4
+"""Mel bins of large-v3; decoder layers of large-v3-turbo."""
 REUPLOAD = (
     "Obtained from a re-upload. The tensors have not been compared with those of {name}; their SHA-256 are in "
     "tensors.json."
@@ -321,7 +322,6 @@ def convert(source: str, output: Path, original: Mapping[str, str] | None = None
             for name, value in read_source(source).items()
         }
     architecture = architecture_of(tensors)
-    name = published_name(architecture)
     _check_strictly(tensors, architecture)
     output.mkdir(parents=True, exist_ok=True)
     save_file(tensors, output / "model.safetensors", metadata={"format": "pt"})
@@ -330,7 +330,7 @@ def convert(source: str, output: Path, original: Mapping[str, str] | None = None
     extractor.save_pretrained(output)
     sums = checksums(tensors)
     write_text(output / "tensors.json", json.dumps(sums, indent=1) + "\n")
-    write_text(output / "NOTICE", notice(source, name, sums, original))
+    write_text(output / "NOTICE", notice(source, published_name(architecture), sums, original))
     return sums
 
 

@@ -320,7 +320,7 @@ def test_errors_of_learners_are_judged_by_speakers_that_chose_nothing(tmp_path: 
 
 
 def test_hidden_errors_are_counted_at_the_substituted_phones() -> None:
-    """답 said as 땁, with ㅂ heard as the word has it, as it was said, and as another sound."""
+    """답 is pronounced 땁. The model recognises the canonical onset, the spoken onset, or another onset."""
     from hidden_errors import counts_of, rates
 
     from soritune.corpus.utterance import Utterance
@@ -336,7 +336,7 @@ def test_hidden_errors_are_counted_at_the_substituted_phones() -> None:
 
 
 def test_inserted_and_deleted_phones_are_no_substitutions() -> None:
-    """밥 said as 바브: the coda became an onset, and ㅡ was added; ㅎ of 좋아 is not spoken."""
+    """밥 is pronounced 바브: the coda becomes an onset, and ㅡ is inserted. Then ㅎ is deleted."""
     from hidden_errors import counts_of
 
     from soritune.corpus.utterance import Utterance

@@ -106,7 +106,7 @@ TEXTS = ("가나 다라 마바", "사아")
 
 
 def bundle_of(kind: str, folder: Path) -> Path:
-    """A toy bundle: `ADAPTED TYPE` with adapters on an encoder, or `TUNE text` with an encoder of texts."""
+    """A toy bundle: `lora TYPE` with adapters on an encoder, or `TUNE text` with an encoder of texts."""
     first, second = kind.split()
     if second == "text":
         encoder = tiny_text_encoder(folder / "text", TEXTS)

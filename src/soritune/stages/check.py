@@ -31,7 +31,7 @@ from soritune.corpus.checks import (
 from soritune.corpus.file_names import AUDIO_HASHES_FILE, CHECKED_FILE, QUARANTINE_FILE
 from soritune.corpus.manifest import Manifest, write_manifest
 from soritune.corpus.prepare import source_config
-from soritune.corpus.reading.source_config import MAX_MARKED_SHARE, SourceConfig
+from soritune.corpus.reading.source_config import MAX_MARKED_SHARE
 from soritune.corpus.reasons import commonest
 from soritune.corpus.row_check import CheckSettings, RowProblem
 from soritune.corpus.source_choice import AUTO
@@ -259,10 +259,10 @@ def _report_marks(count: MarkCount, most: float, manifest: Manifest, console: Co
 
 
 def _max_marked_share(recipe: Recipe) -> float:
-    """As the recipe's source has it; rows that were prepared elsewhere need no source, which may still be `auto`."""
+    """As the recipe's source has it; prepared rows are read as a manifest where it is still `auto`."""
     if recipe.data.source == AUTO:
         given = {name: share for name, share in recipe.data.config.items() if name == "max_marked_share"}
-        return SourceConfig.model_validate(given).max_marked_share
+        return source_config("manifest", given).max_marked_share
     return source_config(recipe.data.source, recipe.data.config).max_marked_share
 
 
